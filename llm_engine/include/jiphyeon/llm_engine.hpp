@@ -1,0 +1,193 @@
+// The language-model engine: GGUF model files, tokenizers, generation and embeddings on the CPU.
+//
+// An `Engine` answers `generate` and `embed`. Three things implement it with one contract: the engine in
+// this process (`open_engine`), the same engine in a caged child process (`spawn_engine`), and, later, a
+// remote OpenAI-compatible server. What is above never asks which.
+//
+// Bit-exactness: for the in-process and the caged engine, a request's tokens, logits and embeddings are
+// the same bytes whatever the number of threads, the instruction set, the way the prompt was split, and
+// whatever other requests run beside it. Products of integers are summed exactly in int32; float sums
+// have one fixed order that every kernel keeps (llm_engine/kernels.hpp). A remote engine promises nothing
+// of the sort and says so in `ModelInfo::replayable`.
+//
+// Example:
+//     const auto engine = open_engine("model.gguf", {.threads = 2});
+//     GenerateRequest request;
+//     request.prompt = engine->tokenizer().encode("대한민국의 수도는");
+//     request.max_tokens = 16;
+//     const Generated out = engine->generate(request, {});
+//
+// Threads: an Engine may be used by any number of threads at once. Tokenizer is immutable.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace jiphyeon {
+
+class EngineError : public std::runtime_error {
+public:
+    enum class Kind {
+        io,             // the file cannot be read
+        hash_mismatch,  // the file is not the one that was approved; nothing of it was parsed
+        malformed,      // a count, offset, type or product in the file cannot be right
+        unsupported,    // a sound file of a family, tensor type or tokenizer that we do not have
+        too_large,      // does not fit the memory or the context; detail states need and limit
+        bad_request,    // the caller's request cannot be met (empty prompt, bad grammar, …)
+        lost,           // the engine process died or the server went away; the request may be repeated
+    };
+    EngineError(Kind k, const std::string& detail) : std::runtime_error(detail), kind(k) {}
+    Kind kind;
+};
+
+using TokenId = std::int32_t;
+
+// Text to token ids and back, exactly as the model's own vocabulary does it.
+class Tokenizer {
+public:
+    virtual ~Tokenizer() = default;
+    // Ids of `text`. Text is only ever text: "<|im_start|>" in it becomes ordinary pieces, never the control
+    // token. Invalid UTF-8 is tokenized byte by byte where the vocabulary has byte pieces, else as unknown.
+    // add_special: also what the model wants around a whole input (bos, eos, cls, sep).
+    virtual std::vector<TokenId> encode(std::string_view text, bool add_special = false) const = 0;
+    // Bytes of one token; empty for control tokens. Pieces may be parts of a UTF-8 sequence.
+    virtual std::string piece(TokenId id) const = 0;
+    // The control token with exactly this name, e.g. "<|im_end|>". The only way to get one.
+    virtual std::optional<TokenId> control(std::string_view name) const = 0;
+    virtual bool ends_generation(TokenId id) const = 0;
+    virtual std::size_t size() const = 0;
+
+    std::string decode(std::span<const TokenId> ids) const;
+};
+
+struct ChatTurn {
+    std::string role;  // "system", "user", "assistant"
+    std::string text;  // is tokenized as text, so it cannot close its own turn
+};
+
+struct ModelInfo {
+    std::string name;          // general.name, or the file's name
+    std::string architecture;  // "qwen2", "llama", "bert", …
+    std::string quantization;  // types by share of bytes, e.g. "Q4_K, Q6_K"
+    std::array<std::uint8_t, 32> sha256{};  // of the file, as checked before parsing
+    std::string template_sha256;            // hex; of the chat template in use
+    std::uint64_t file_bytes = 0;
+    std::uint64_t memory_bytes = 0;  // weights as held, caches and work space for `context_tokens`
+    std::size_t context_tokens = 0;  // prompt and answer together
+    std::size_t embedding_size = 0;  // floats per vector of embed()
+    std::size_t vocabulary = 0;
+    bool generates = false;   // has a head that predicts tokens
+    bool embeds = false;      // has a pooling that makes one vector of a text
+    bool replayable = false;  // equal requests give equal bytes
+};
+
+enum class Isa { best, scalar, avx2, avx512, amx };
+std::string_view isa_name(Isa isa);
+std::optional<Isa> isa_from_name(std::string_view name);
+// What this CPU can run, `scalar` first. A kernel set that is not in the list throws unsupported.
+std::vector<Isa> available_isas();
+
+struct EngineOptions {
+    unsigned threads = 2;
+    Isa isa = Isa::best;
+    std::size_t context_tokens = 4096;         // cut to the model's own limit
+    std::size_t prefix_cache_bytes = 512u << 20;  // key/value pages kept after a request, shared by prefix
+    std::optional<std::array<std::uint8_t, 32>> sha256;  // when given, checked before a byte is parsed
+};
+
+struct Sampling {
+    float temperature = 0;  // 0: the most likely token; ties go to the lower id
+    unsigned top_k = 40;
+    float top_p = 0.95f;
+    std::uint64_t seed = 0;  // the draw at a position depends on (seed, position) alone
+};
+
+// What a generation reports while it runs; calls come from the engine's thread, in order.
+struct GenerateEvents {
+    // A piece of text, complete UTF-8. Return false to cancel.
+    std::function<bool(std::string_view text)> on_text;
+    // The grammar has come to slot `name`; `since` is the text since the last slot or the start. What is
+    // returned is put there as text without asking the model. `stop` ends the generation after it.
+    struct SlotFill {
+        std::string text;
+        bool stop = false;
+    };
+    std::function<SlotFill(std::string_view name, std::string_view since)> on_slot;
+    // Tokens of the prompt that are done, out of its size.
+    std::function<void(std::size_t done, std::size_t total)> on_prompt;
+};
+
+struct GenerateRequest {
+    std::vector<TokenId> prompt;
+    std::size_t max_tokens = 256;
+    Sampling sampling;
+    // GBNF (the notation of llama.cpp's grammars/README.md) over Unicode characters, start symbol `root`, with
+    // one more terminal: `<slot:NAME>` matches nothing and calls on_slot. Empty: anything may follow.
+    std::string grammar;
+    std::vector<std::string> stop;  // a text that ends the generation and is not part of it
+    // Requests share key/value pages only within one domain, so that nobody learns from the time an answer
+    // takes what somebody with other rights has asked. "" shares with nobody.
+    std::string cache_domain;
+    const std::atomic<bool>* cancel = nullptr;  // looked at once per step; may be null
+};
+
+struct Generated {
+    enum class Finish { end, stop, length, slot, cancelled };
+    std::string text;  // the model's text and the slots' fills
+    std::vector<TokenId> tokens;
+    Finish finish = Finish::end;
+    // SHA-256 over the bytes (f32, little-endian) of the logits of every sampled position, in order.
+    std::array<std::uint8_t, 32> logits_hash{};
+    std::size_t prompt_tokens = 0;
+    std::size_t cached_tokens = 0;  // of the prompt, taken from the prefix cache
+    double prompt_ms = 0;
+    double decode_ms = 0;
+};
+
+class Engine {
+public:
+    virtual ~Engine() = default;
+    virtual const ModelInfo& info() const = 0;
+    virtual const Tokenizer& tokenizer() const = 0;
+    // Token ids of a conversation by the model's own template, with the opening of the assistant's turn.
+    virtual std::vector<TokenId> chat_prompt(std::span<const ChatTurn> turns) const = 0;
+    // Blocks until done. Throws EngineError: bad_request, too_large (prompt + max_tokens > context), lost.
+    // An exception of a callback cancels the request and passes through.
+    virtual Generated generate(const GenerateRequest& request, const GenerateEvents& events) = 0;
+    // Logits of the position after the prompt: vocabulary floats. For scoring a fixed choice of answers.
+    virtual std::vector<float> next_logits(std::span<const TokenId> prompt, std::string_view cache_domain) = 0;
+    // texts.size() x info().embedding_size, row-major, rows L2-normalised. The caller puts the prefixes that
+    // the model wants ("query: ", "passage: "). Longer texts are cut at the model's context.
+    virtual std::vector<float> embed(std::span<const std::string> texts) = 0;
+};
+
+// Opens a GGUF file in this process. Throws EngineError: io, hash_mismatch, malformed, unsupported, too_large.
+std::unique_ptr<Engine> open_engine(const std::filesystem::path& model, const EngineOptions& options);
+
+// The same in a caged child (no sockets, no exec, no writing): `program` is started with `arguments` and the
+// socket at kWorkerFd, and must call serve_engine. A child that dies makes running requests throw `lost`;
+// the next request starts a new one.
+std::unique_ptr<Engine> spawn_engine(const std::filesystem::path& program,
+                                     const std::vector<std::string>& arguments,
+                                     const std::filesystem::path& model, const EngineOptions& options);
+// The child's side: opens the model it is told to, closes the cage, serves until the socket closes.
+int serve_engine(int socket_fd);
+
+// SHA-256 and size of a model file without parsing it.
+std::array<std::uint8_t, 32> hash_model(const std::filesystem::path& model);
+
+// What a file says of itself, read with every bound checked, without loading its tensors.
+ModelInfo inspect_model(const std::filesystem::path& model, const EngineOptions& options);
+
+}  // namespace jiphyeon
