@@ -1,0 +1,137 @@
+// Reads GGUF model files (version 2 and 3): typed metadata and the places of the tensors.
+//
+// The file is opened once, mapped, hashed and compared with the approved hash before a byte of it is parsed;
+// parsing then works on the same mapping. Every count, length, offset, type and product is checked, so that a
+// hostile file ends in an EngineError: malformed (cannot be right) or unsupported (right, but not for us).
+// Strings and tensor data are views into the mapping: the Gguf must outlive them. Immutable after open.
+//
+// Example:
+//     const Gguf file = Gguf::open("model.gguf", approved_hash);
+//     const std::string_view family = file.string("general.architecture");
+//     const std::vector<std::string_view> pieces = file.strings("tokenizer.ggml.tokens");
+//     const GgufTensor& embedding = file.tensor("token_embd.weight");
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace jiphyeon {
+
+// Ids as stored. Types that exist but that we cannot compute with are refused by name when a model needs
+// them.
+enum class TensorType : std::uint32_t {
+    f32 = 0,
+    f16 = 1,
+    q4_0 = 2,
+    q5_0 = 6,
+    q8_0 = 8,
+    q4_k = 12,
+    q6_k = 14,
+};
+
+struct TensorTypeInfo {
+    std::string_view name;       // "Q4_K"
+    std::size_t block_elements;  // of one row that share a block
+    std::size_t block_bytes;
+};
+// nullptr where the id is withdrawn or unknown.
+const TensorTypeInfo* tensor_type_info(std::uint32_t id);
+
+struct GgufTensor {
+    std::string_view name;
+    std::uint32_t type_id = 0;
+    std::array<std::uint64_t, 4> shape{1, 1, 1, 1};  // shape[0]: length of a contiguous row
+    std::span<const std::uint8_t> data;
+
+    std::uint64_t columns() const { return shape[0]; }
+    std::uint64_t rows() const { return shape[1] * shape[2] * shape[3]; }
+    TensorType type() const;  // throws unsupported where we have no kernel
+};
+
+class Gguf {
+public:
+    // Throws EngineError: io, hash_mismatch, malformed, unsupported.
+    static Gguf open(const std::filesystem::path& path,
+                     const std::optional<std::array<std::uint8_t, 32>>& sha256 = std::nullopt);
+    // Bytes that somebody else keeps alive; not hashed. For tests and fuzzing.
+    static Gguf parse(std::span<const std::uint8_t> bytes);
+
+    Gguf(Gguf&& other) noexcept;
+    Gguf& operator=(Gguf&&) = delete;
+    ~Gguf();
+
+    // Metadata. `find_…` gives nothing where the key is absent; the others throw malformed then. A key of
+    // another kind than asked for throws malformed. Integers are accepted in any stored width that fits.
+    bool has(std::string_view key) const;
+    bool is_array(std::string_view key) const;
+    std::optional<std::uint64_t> find_integer(std::string_view key) const;  // not negative
+    std::optional<double> find_number(std::string_view key) const;          // float or integer
+    std::optional<bool> find_bool(std::string_view key) const;
+    std::optional<std::string_view> find_string(std::string_view key) const;
+    std::uint64_t integer(std::string_view key) const;
+    std::string_view string(std::string_view key) const;
+    // Arrays; empty where the key is absent.
+    std::vector<std::string_view> strings(std::string_view key) const;
+    std::vector<std::int64_t> integers(std::string_view key) const;  // also of bool
+    std::vector<float> floats(std::string_view key) const;
+    std::string_view bytes(std::string_view key) const;  // of an array of i8 or u8
+
+    const std::vector<GgufTensor>& tensors() const { return tensors_; }
+    const GgufTensor* find_tensor(std::string_view name) const;
+    const GgufTensor& tensor(std::string_view name) const;  // throws malformed where there is none
+
+    std::uint64_t file_bytes() const { return bytes_.size(); }
+    const std::array<std::uint8_t, 32>& sha256() const { return sha256_; }  // zeros after parse()
+
+private:
+    enum class ValueType : std::uint32_t {
+        u8 = 0,
+        i8,
+        u16,
+        i16,
+        u32,
+        i32,
+        f32,
+        boolean,
+        string,
+        array,
+        u64,
+        i64,
+        f64
+    };
+    struct Value {
+        ValueType type;
+        ValueType element;    // of an array; else equal to type
+        std::uint64_t count;  // elements, or bytes of a string
+        std::size_t offset;   // of the first value byte in bytes_
+    };
+    class Reader;
+
+    Gguf() = default;
+    void read_all();
+    void read_metadata(Reader& in, std::uint64_t count);
+    void read_tensors(Reader& in, std::uint64_t count);
+    const Value* find(std::string_view key) const;
+    const Value* find_elements(std::string_view key) const;
+    [[noreturn]] static void wrong_kind(std::string_view key);
+    std::int64_t integer_at(std::string_view key, ValueType type, std::size_t offset) const;
+    double number_at(std::string_view key, ValueType type, std::size_t offset) const;
+    static std::size_t width(ValueType type);
+
+    std::span<const std::uint8_t> bytes_;
+    void* mapping_ = nullptr;  // ours to unmap, bytes_.size() long
+    std::array<std::uint8_t, 32> sha256_{};
+    std::unordered_map<std::string_view, Value> values_;
+    std::vector<GgufTensor> tensors_;
+    std::unordered_map<std::string_view, std::size_t> tensor_index_;
+};
+
+}  // namespace jiphyeon
