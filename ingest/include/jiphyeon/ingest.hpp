@@ -83,6 +83,10 @@ struct Document {
     std::optional<Day> effective_from, effective_to;
     bool withdrawn = false;
     bool scanned = false;                 // text came from OCR
+    // Filled by Ingest when it masks: where personal data stands on page images, painted over before an image
+    // leaves; and the pages that hold something masked whose place is not known: those have no image.
+    std::vector<Box> hidden;
+    std::vector<std::uint32_t> unplaced;
     std::vector<std::string> warnings;    // "12 invisible characters removed", "page 3: text layer unusable, read by OCR"
 
     std::string to_json() const;
