@@ -1,0 +1,18 @@
+// Makes the tokenizer that a model file describes. Families: `gpt2` (byte-level BPE, tokenizer_bpe.cpp) and
+// `t5` (unigram with a normaliser, tokenizer_ugm.cpp).
+//
+// Nothing in a text can become a control token: control, unknown and unused entries of the vocabulary take no
+// part in matching. Time is linear in the text but for a logarithm in the length of a run without a boundary.
+#pragma once
+
+#include <memory>
+
+#include "gguf.hpp"
+#include "jiphyeon/llm_engine.hpp"
+
+namespace jiphyeon {
+
+// `file` may go afterwards. Throws EngineError: malformed, unsupported (another family or pre-tokenizer).
+std::unique_ptr<const Tokenizer> make_tokenizer(const Gguf& file);
+
+}  // namespace jiphyeon
