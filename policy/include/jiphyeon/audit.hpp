@@ -138,6 +138,8 @@ public:
     virtual Checkpoint checkpoint() = 0;  // of the present size, signed, durable
     virtual std::vector<Digest> inclusion_proof(std::uint64_t leaf, std::uint64_t size) const = 0;
     virtual std::vector<Digest> consistency_proof(std::uint64_t from, std::uint64_t to) const = 0;
+    // A consistent copy of everything up to the present size, which opens as a log; `to` must not exist.
+    virtual void backup(const std::filesystem::path& to) const = 0;
     // Re-derives every leaf and the tree from stored bytes, checks chain, commitments, checkpoints and, where
     // `remembered` (checkpoint text) is given, that this log continues it.
     virtual AuditReport verify(std::string_view remembered = {},
