@@ -190,4 +190,7 @@ std::array<std::uint8_t, 32> hash_model(const std::filesystem::path& model);
 // What a file says of itself, read with every bound checked, without loading its tensors.
 ModelInfo inspect_model(const std::filesystem::path& model, const EngineOptions& options);
 
+// A model file's vocabulary alone. Throws as open_engine.
+std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& model);
+
 }  // namespace jiphyeon
