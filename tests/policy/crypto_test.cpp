@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <fstream>
 #include <functional>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -261,9 +260,12 @@ TEST(Crypto, NoOtherSourceCallsTheLibrary)
 {
     namespace fs = std::filesystem;
     const fs::path root = JIPHYEON_SOURCE_DIR;
-    const std::regex library(
-        R"(openssl/|\bEVP_\w|\bRAND_bytes\b|\bHMAC\(|\bSHA256_|\bECDSA_|OpenSSL::Crypto)");
-    const std::regex tls(R"(openssl/ssl\.h)");
+    const auto names_library = [](const std::string& line) {
+        for (const char* word :
+             {"openssl/", "EVP_", "RAND_bytes", "HMAC(", "SHA256_", "ECDSA_", "OpenSSL::Crypto"})
+            if (line.find(word) != std::string::npos) return true;
+        return false;
+    };
     int looked_at = 0;
     for (const char* top : {"app", "gateway", "index", "ingest", "llm_engine", "policy", "retriever"}) {
         for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root / top)) {
@@ -274,12 +276,12 @@ TEST(Crypto, NoOtherSourceCallsTheLibrary)
             std::ifstream in(entry.path());
             std::string line;
             for (int number = 1; std::getline(in, line); ++number) {
-                if (path.starts_with("gateway/") && std::regex_search(line, tls)) continue;
-                EXPECT_FALSE(std::regex_search(line, library)) << path << ":" << number << ": " << line;
+                if (path.starts_with("gateway/") && line.find("openssl/ssl.h") != std::string::npos) continue;
+                EXPECT_FALSE(names_library(line)) << path << ":" << number << ": " << line;
             }
             ++looked_at;
         }
     }
     EXPECT_GT(looked_at, 20);
-    EXPECT_TRUE(std::regex_search("    EVP_MD_CTX_new()", library));  // the search itself can find
+    EXPECT_TRUE(names_library("    EVP_MD_CTX_new()"));  // the search itself can find
 }
