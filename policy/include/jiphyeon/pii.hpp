@@ -55,7 +55,8 @@ struct Masked {
     };
     std::vector<Piece> pieces;
 };
-// Replaces what is_masked() by its tag.
+// Replaces what is_masked() by its tag; not what is only doubtful (confidence below 0.35: thirteen bare digits
+// that are rather a bar code).
 Masked mask(std::string_view text);
 
 // For text that comes in pieces and is shown at once: gives out what can no longer be part of an identifier
@@ -67,7 +68,10 @@ public:
     std::string flush();
 
 private:
-    std::string pending_;
+    std::string release(std::size_t cut);
+
+    std::string pending_;       // context that was given out, then what is held back
+    std::size_t released_ = 0;  // bytes of it that were given out
 };
 
 }  // namespace jiphyeon
