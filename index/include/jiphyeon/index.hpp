@@ -48,7 +48,7 @@ std::string normalize(std::string_view text);
 
 enum class Field : std::uint8_t {
     stem,    // a run of Hangul without its particle; a Latin or digit run
-    bigram,  // syllable pairs of the stem
+    bigram,  // pairs of adjacent syllables of the stem
     exact,   // "제12조의2", "제2023-123호", "2026-05-19": identifiers as one term
 };
 struct Term {
@@ -137,7 +137,7 @@ struct Hit {
 
 struct LexicalOptions {
     float k1 = 1.2f, b = 0.75f;
-    float stem_weight = 1.0f, bigram_weight = 0.6f, exact_weight = 2.0f;
+    float stem_weight = 1.0f, bigram_weight = 1.0f, exact_weight = 2.0f;
 };
 
 struct ScopeStatistics {
