@@ -1,0 +1,116 @@
+#include "appliance.hpp"
+
+#include "archive.hpp"
+#include "jiphyeon/pii.hpp"
+#include "lazy_engine.hpp"
+
+namespace jiphyeon::app {
+namespace {
+
+constexpr const char* kOrigin = "jiphyeon/audit";
+constexpr std::size_t kEmbedderContext = 512;  // what e5 was trained with
+
+std::optional<Digest> digest_from_hex(const std::string& hex)
+{
+    Digest digest{};
+    if (hex.size() != 2 * digest.size()) return std::nullopt;
+    for (std::size_t i = 0; i < digest.size(); ++i) {
+        const std::string byte = hex.substr(2 * i, 2);
+        if (byte.find_first_not_of("0123456789abcdef") != std::string::npos) return std::nullopt;
+        digest[i] = static_cast<std::uint8_t>(std::stoi(byte, nullptr, 16));
+    }
+    return digest;
+}
+
+std::unique_ptr<Engine> engine_for(const ModelFile& model, EngineOptions options)
+{
+    if (model.file.empty()) return nullptr;
+    options.sha256 = digest_from_hex(model.sha256);
+    if (!options.sha256)
+        throw CommandError(CommandError::Kind::config, "모델의 SHA-256이 설정에 없거나 올바르지 않습니다.",
+                           model.file.string());
+    return std::make_unique<LazyEngine>([file = model.file, options] {
+        return spawn_engine(own_program(), {"worker", "engine"}, file, options);
+    });
+}
+
+Embed embed_with(Engine* embedder)
+{
+    if (!embedder) return {};
+    return [embedder](std::span<const std::string> passages) {
+        std::vector<std::string> prefixed;
+        prefixed.reserve(passages.size());
+        for (const std::string& passage : passages) prefixed.push_back("passage: " + passage);
+        return embedder->embed(prefixed);
+    };
+}
+
+Inspection inspect(std::string_view text)
+{
+    Inspection result;
+    if (const auto mark = find_secret_mark(text)) result.secret_mark = mark->what;
+    Masked masked = mask(text);
+    result.text = std::move(masked.text);
+    result.pieces.reserve(masked.pieces.size());
+    for (const Masked::Piece& p : masked.pieces)
+        result.pieces.push_back({p.start, p.end, p.masked_start, p.masked_end});
+    return result;
+}
+
+}  // namespace
+
+std::filesystem::path own_program()
+{
+    return std::filesystem::read_symlink("/proc/self/exe");
+}
+
+std::filesystem::path pdf_program()
+{
+    return own_program().parent_path() / "jiphyeon-pdf";
+}
+
+ExtractorOptions extractor_options(unsigned workers)
+{
+    return {.program = own_program(), .pdf_program = pdf_program(), .tessdata = {}, .workers = workers};
+}
+
+Appliance::Appliance(DataFolder folder) : folder_(std::move(folder)), lock_(folder_.path())
+{
+    const Config& config = folder_.config();
+    index_ = Index::open(folder_.path() / "index", {.master_key = &folder_.master_key()});
+    audit_ = AuditLog::open(folder_.path() / "audit", crypto::derive(folder_.master_key(), "audit bodies"),
+                            crypto::SigningKey::from_pem(folder_.unseal("audit")), kOrigin);
+    llm_ = engine_for(config.llm, {.threads = config.threads,
+                                   .context_tokens = config.context_tokens,
+                                   .prefix_cache_bytes = config.prefix_cache_mib << 20});
+    embedder_ = engine_for(config.embedder, {.threads = config.threads, .context_tokens = kEmbedderContext});
+    extractor_ = std::make_unique<Extractor>(extractor_options(config.ingest_workers));
+    ingest_ = std::make_unique<Ingest>(
+        *index_, *extractor_,
+        IngestOptions{
+            .embed = embed_with(embedder_.get()), .embed_model = config.embedder.sha256, .inspect = inspect});
+    retriever_ = std::make_unique<Retriever>(*index_, llm_.get(), embedder_.get(), RetrieverOptions{});
+    archive_ = make_archive(*index_, *extractor_, *ingest_, folder_.config());
+    service_ = std::make_unique<Service>(
+        ServiceParts{.index = *index_,
+                     .retriever = *retriever_,
+                     .audit = *audit_,
+                     .archive = *archive_,
+                     .limits = {.waiting = config.waiting, .session_idle_s = config.session_idle_s},
+                     .model_sha256 = config.llm.sha256});
+}
+
+Appliance::~Appliance() = default;
+
+void Appliance::warm_up()
+{
+    if (embedder_) embedder_->info();
+    if (llm_) llm_->info();
+}
+
+void Appliance::embed_missing(const std::atomic<bool>& stop)
+{
+    if (embedder_) ingest_->embed_missing({}, &stop);
+}
+
+}  // namespace jiphyeon::app

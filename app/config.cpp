@@ -1,0 +1,141 @@
+#include "config.hpp"
+
+#include <toml++/toml.h>
+
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <map>
+
+namespace jiphyeon::app {
+namespace {
+
+using Kind = CommandError::Kind;
+
+// One setting: where it is written in the file, and how it is read and written.
+struct Setting {
+    std::function<void(const toml::node&)> read;
+    std::function<void(toml::table&, const std::string&)> write;
+};
+
+template <class Number>
+Setting number(Number& value, std::int64_t low, std::int64_t high)
+{
+    return {[&value, low, high](const toml::node& node) {
+                const auto got = node.value<std::int64_t>();
+                if (!got || *got < low || *got > high)
+                    throw std::runtime_error("정수 " + std::to_string(low) + "~" + std::to_string(high));
+                value = static_cast<Number>(*got);
+            },
+            [&value](toml::table& table, const std::string& key) {
+                table.insert(key, static_cast<std::int64_t>(value));
+            }};
+}
+
+template <class Text>  // std::string or path
+Setting text(Text& value)
+{
+    return {[&value](const toml::node& node) {
+                const auto got = node.value<std::string>();
+                if (!got) throw std::runtime_error("문자열");
+                value = *got;
+            },
+            [&value](toml::table& table, const std::string& key) { table.insert(key, std::string(value)); }};
+}
+
+Setting list(std::vector<std::string>& value)
+{
+    return {[&value](const toml::node& node) {
+                const toml::array* array = node.as_array();
+                if (!array) throw std::runtime_error("문자열 목록");
+                value.clear();
+                for (const toml::node& item : *array) {
+                    const auto got = item.value<std::string>();
+                    if (!got) throw std::runtime_error("문자열 목록");
+                    value.push_back(*got);
+                }
+            },
+            [&value](toml::table& table, const std::string& key) {
+                toml::array array;
+                for (const std::string& item : value) array.push_back(item);
+                table.insert(key, array);
+            }};
+}
+
+std::map<std::string, std::map<std::string, Setting>> settings(Config& c)
+{
+    return {{"server",
+             {{"address", text(c.address)}, {"port", number(c.port, 0, 65535)}, {"hosts", list(c.hosts)}}},
+            {"models",
+             {{"llm", text(c.llm.file)},
+              {"llm_sha256", text(c.llm.sha256)},
+              {"embedder", text(c.embedder.file)},
+              {"embedder_sha256", text(c.embedder.sha256)}}},
+            {"engine",
+             {{"threads", number(c.threads, 1, 256)},
+              {"context_tokens", number(c.context_tokens, 512, 131072)},
+              {"prefix_cache_mib", number(c.prefix_cache_mib, 0, 1 << 20)}}},
+            {"keys", {{"file", text(c.key_file)}}},
+            {"limits",
+             {{"waiting", number(c.waiting, 0, 1000)},
+              {"session_idle_s", number(c.session_idle_s, 60, 86400)},
+              {"ingest_workers", number(c.ingest_workers, 1, 64)}}}};
+}
+
+std::string place(const std::filesystem::path& file, const toml::source_region& source)
+{
+    return file.string() + ":" + std::to_string(source.begin.line);
+}
+
+}  // namespace
+
+Config Config::load(const std::filesystem::path& file)
+{
+    Config config;
+    toml::table root;
+    try {
+        root = toml::parse_file(file.string());
+    } catch (const toml::parse_error& e) {
+        throw CommandError(Kind::config, "설정 파일을 읽을 수 없습니다: " + std::string(e.description()),
+                           place(file, e.source()));
+    }
+    const auto known = settings(config);
+    for (const auto& [section, node] : root) {
+        const auto found = known.find(std::string(section.str()));
+        if (found == known.end() || !node.is_table())
+            throw CommandError(Kind::config, "모르는 설정 구역입니다: [" + std::string(section.str()) + "]",
+                               place(file, node.source()));
+        for (const auto& [key, value] : *node.as_table()) {
+            const auto setting = found->second.find(std::string(key.str()));
+            if (setting == found->second.end())
+                throw CommandError(Kind::config, "모르는 설정입니다: " + std::string(key.str()),
+                                   place(file, value.source()));
+            try {
+                setting->second.read(value);
+            } catch (const std::runtime_error& expected) {
+                throw CommandError(
+                    Kind::config,
+                    std::string(key.str()) + "의 값이 맞지 않습니다. 필요한 값: " + expected.what(),
+                    place(file, value.source()));
+            }
+        }
+    }
+    return config;
+}
+
+void Config::save(const std::filesystem::path& file) const
+{
+    Config copy = *this;
+    toml::table root;
+    for (const auto& [section, entries] : settings(copy)) {
+        toml::table table;
+        for (const auto& [key, setting] : entries) setting.write(table, key);
+        root.insert(section, table);
+    }
+    std::ofstream out(file);
+    out << "# 집현 설정. 항목과 단위는 README의 \"Settings\" 표에 있습니다.\n" << root << "\n";
+    out.flush();
+    if (!out) throw CommandError(Kind::data_folder, "설정 파일을 쓸 수 없습니다.", file.string());
+}
+
+}  // namespace jiphyeon::app

@@ -1,0 +1,52 @@
+// What a site decides: DIR/jiphyeon.toml. Every setting has a unit, a default and a person who would change
+// it; README lists them. Unknown keys are refused: a misspelt one would be silently without effect.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace jiphyeon::app {
+
+// What a command cannot do: exit 2 (wrong use) or 3 (failed). `where` names the file, option or place.
+class CommandError : public std::runtime_error {
+public:
+    enum class Kind { usage, config, data_folder, busy, not_done };
+    CommandError(Kind k, const std::string& message, std::string place = {})
+        : std::runtime_error(message), kind(k), where(std::move(place))
+    {
+    }
+    Kind kind;
+    std::string where;
+};
+
+struct ModelFile {
+    std::filesystem::path file;
+    std::string sha256;  // hex; a file with another hash is refused before it is parsed
+};
+
+struct Config {
+    // [server]
+    std::string address = "127.0.0.1";
+    std::uint16_t port = 8443;
+    std::vector<std::string> hosts;  // names under which the intranet reaches the server
+    // [models]
+    ModelFile llm, embedder;  // an empty file: search mode, without answers or without vectors
+    // [engine]
+    unsigned threads = 2;
+    std::size_t context_tokens = 4096;
+    std::size_t prefix_cache_mib = 512;
+    // [keys]
+    std::filesystem::path key_file;  // 32 bytes, base64; outside the data folder
+    // [limits]
+    std::size_t waiting = 16;
+    std::uint32_t session_idle_s = 1800;
+    unsigned ingest_workers = 2;
+
+    static Config load(const std::filesystem::path& file);  // throws CommandError config
+    void save(const std::filesystem::path& file) const;
+};
+
+}  // namespace jiphyeon::app
