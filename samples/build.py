@@ -27,7 +27,7 @@ import plain  # noqa: E402
 import scan  # noqa: E402
 from archive_zip import write_zip  # noqa: E402
 
-PAGED = {"hwpx", "pdf", "scan", "tiff", "jpeg", "docx", "xlsx", "odt"}
+PAGED = {"hwpx", "pdf", "misnamed pdf", "scan", "tiff", "jpeg", "docx", "xlsx", "odt"}
 
 
 def entries() -> list[dict]:
@@ -35,7 +35,9 @@ def entries() -> list[dict]:
 
 
 def pages_of(entry: dict) -> list[markup.Page]:
-    return markup.parse(HERE / entry["source"], entry.get("version"))
+    """Of a hostile file, `hidden` is the text that no reader is to get out of it."""
+    path = entry.get("source") or entry.get("hidden")
+    return markup.parse(HERE / path, entry.get("version")) if path else []
 
 
 def write(entry: dict, out: Path) -> None:
@@ -43,7 +45,7 @@ def write(entry: dict, out: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     title, kind = entry["title"], entry["format"]
     size = entry.get("size", 15)
-    pages = pages_of(entry) if "source" in entry else []
+    pages = pages_of(entry)
     for page in pages:
         layout.check_glyphs(markup.page_text(page), entry["path"])
     made = {
