@@ -72,6 +72,7 @@ struct ServiceLimits {
     std::size_t question_characters = 2000;
     std::uint32_t session_idle_s = 1800, session_s = 8 * 3600;
     std::uint32_t login_failures = 5, login_lock_s = 300;
+    std::uint32_t password_iterations = 600'000;  // of PBKDF2; weaker stored hashes are renewed at login
 };
 
 struct ServiceParts {
@@ -88,7 +89,9 @@ public:
     explicit Service(const ServiceParts& parts);
     ~Service();
 
-    // Events of a running call as JSON objects with a field "event": queued, evidence, sentence, progress.
+    // Events of a running call as JSON objects with a field "event": queued, evidence, sentence, progress, and
+    // each second `alive`, which says nothing but lets a caller who has gone away cancel. One at a time, but
+    // not all from the calling thread.
     using OnEvent = std::function<bool(std::string_view event_json)>;  // false cancels
     // Throws GatewayError, AuditError, IndexError, RetrieverError, EngineError, PolicyError.
     std::string call(const Caller& caller, std::string_view method, std::string_view params_json,
