@@ -15,45 +15,21 @@ enum class Line { none, mobile, landline, company };
 constexpr std::initializer_list<std::u32string_view> kPhoneLabels = {
     U"전화", U"연락처", U"휴대", U"핸드폰", U"tel", U"phone", U"fax",
     U"팩스", U"☎",      U"☏",    U"문의",   U"hp",  U"번호"};
-constexpr std::initializer_list<std::u32string_view> kOfficialWords = {U"담당",
-                                                                       U"과장",
-                                                                       U"팀장",
-                                                                       U"국장",
-                                                                       U"주무관",
-                                                                       U"사무관",
-                                                                       U"서기관",
-                                                                       U"부서",
-                                                                       U"문의",
-                                                                       U"대표",
-                                                                       U"내선",
-                                                                       U"민원실",
-                                                                       U"청사",
-                                                                       U"상황실",
-                                                                       U"센터",
-                                                                       U"행정",
-                                                                       U"기관",
-                                                                       U"당직",
-                                                                       U"콜",
-                                                                       U"시청",
-                                                                       U"구청",
-                                                                       U"군청",
-                                                                       U"위원회",
-                                                                       U"공사",
-                                                                       U"공단",
-                                                                       U"지원과",
-                                                                       U"총무",
-                                                                       U"정책",
-                                                                       U"교환",
-                                                                       U"fax",
-                                                                       U"팩스",
-                                                                       U"전송",
-                                                                       U"담당관",
-                                                                       U"기획",
-                                                                       U"ministry",
-                                                                       U"authority",
-                                                                       U"republicofkorea",
-                                                                       U"office",
-                                                                       U"telefax"};
+constexpr std::initializer_list<std::u32string_view> kOfficialWords = {
+    U"담당",     U"과장",      U"팀장",
+    U"국장",     U"주무관",    U"사무관",
+    U"서기관",   U"부서",      U"문의",
+    U"대표",     U"내선",      U"민원실",
+    U"청사",     U"상황실",    U"센터",
+    U"행정",     U"기관",      U"당직",
+    U"콜",       U"시청",      U"구청",
+    U"군청",     U"위원회",    U"공사",
+    U"공단",     U"지원과",    U"총무",
+    U"정책",     U"교환",      U"fax",
+    U"팩스",     U"전송",      U"담당관",
+    U"기획",     U"매표소",    U"사무소",
+    U"ministry", U"authority", U"republicofkorea",
+    U"office",   U"telefax"};
 constexpr std::initializer_list<std::u32string_view> kPersonalWords = {
     U"신청인", U"민원인", U"자택",   U"본인",   U"보호자",   U"청구인", U"진정인",
     U"제보자", U"신고자", U"피해자", U"대리인", U"고객",     U"수령인", U"휴대",
@@ -156,21 +132,42 @@ Shape international(const Scan& scan, const Chain& c)
     return s;
 }
 
-bool is_official(const Scan& scan, std::size_t first, std::size_t last)
+// A word on the left names a unit of an organisation ("예보팀", "남부해안지방청"). Short words with the rarer
+// endings are given names.
+bool unit_before(const Scan& scan, std::size_t first)
 {
-    const std::u32string left = scan.left(first, 60);
-    const std::size_t official = last_of(left, kOfficialWords), personal = last_of(left, kPersonalWords);
-    if (official != personal) return official > personal;
-    return has_any(scan.right(last, 12), kOfficialWords);
+    constexpr std::u32string_view any_length = U"과팀계", long_only = U"청국실소원부관처단";
+    constexpr std::size_t kLook = 40;
+    const std::size_t stop = first > kLook ? first - kLook : 0;
+    for (std::size_t i = first; i > stop; --i) {
+        if (!is_hangul(scan.at(i - 1)) || is_hangul(scan.at(i))) continue;
+        std::size_t start = i;
+        while (start > stop && is_hangul(scan.at(start - 1))) --start;
+        const char32_t last = scan.at(i - 1);
+        if (i - start >= 3 && any_length.find(last) != std::u32string_view::npos) return true;
+        if (i - start >= 4 && long_only.find(last) != std::u32string_view::npos) return true;
+    }
+    return false;
 }
 
-// Blocks of numbers that only agencies have, behind an optional country code.
+// Blocks of numbers that agencies have, behind an optional country code: the administrative city, and the
+// exchange of the government complex.
 bool is_agency_number(std::string_view digits)
 {
     if (digits.starts_with("0082")) digits.remove_prefix(2);
     const std::string number =
         digits.starts_with("82") ? "0" + std::string(digits.substr(2)) : std::string(digits);
-    return number.starts_with("0442") || number.starts_with("0221");
+    return number.starts_with("044") || number.starts_with("0221");
+}
+
+bool is_official(const Scan& scan, const Chain& chain, std::size_t first, std::size_t last)
+{
+    const std::u32string left = scan.left(first, 60);
+    const std::size_t official = last_of(left, kOfficialWords), personal = last_of(left, kPersonalWords);
+    if (official > personal) return true;
+    if (personal > 0) return false;
+    return is_agency_number(chain.text(0, chain.digits)) || unit_before(scan, first) ||
+           has_any(scan.right(last, 12), kOfficialWords);
 }
 
 void find_phone(const Scan& scan, const Chain& c, std::vector<Found>& out)
@@ -197,8 +194,7 @@ void find_phone(const Scan& scan, const Chain& c, std::vector<Found>& out)
             out.push_back({first, last, PiiType::official_contact, kMiddle});
         return;
     }
-    const bool official =
-        s.line == Line::landline && (is_agency_number(c.text(0, c.digits)) || is_official(scan, first, last));
+    const bool official = s.line == Line::landline && is_official(scan, c, first, last);
     out.push_back({first, last, official ? PiiType::official_contact : PiiType::phone,
                    s.line == Line::mobile || has_any(label, kPhoneLabels) ? kSure : kHigh});
 }

@@ -149,6 +149,7 @@ TEST(Pii, TelephonesOfPersons)
                            {"+82-(0)10-1234-5678", "+82-(0)10-1234-5678", PiiType::phone},
                            {"0082-10-1234-5678", "0082-10-1234-5678", PiiType::phone},
                            {"자택 02-345-6789", "02-345-6789", PiiType::phone},
+                           {"이승원 02-345-6789", "02-345-6789", PiiType::phone},
                            {"신청인 연락처 (031) 234-5678", "031) 234-5678", PiiType::phone},
                            {"０１０－１２３４－５６７８", "０１０－１２３４－５６７８", PiiType::phone},
                            {"공일공-일이삼사-오육칠팔", "공일공-일이삼사-오육칠팔", PiiType::phone},
@@ -161,14 +162,16 @@ TEST(Pii, TelephonesOfPersons)
 
 TEST(Pii, OfficialContactsStay)
 {
-    for (const Case& c :
-         std::vector<Case>{{"담당자: 정보기획담당관 사무관 김민수 (044-205-1234)", "044-205-1234",
-                            PiiType::official_contact},
-                           {"문의: 총무과 (02-2100-1234)", "02-2100-1234", PiiType::official_contact},
-                           {"담당부서 복지정책과 063-123-4567", "063-123-4567", PiiType::official_contact},
-                           {"고객센터 1588-1234", "1588-1234", PiiType::official_contact},
-                           {"전자우편 minsu@korea.kr", "minsu@korea.kr", PiiType::official_contact},
-                           {"help@jiphyeon.go.kr", "help@jiphyeon.go.kr", PiiType::official_contact}})
+    for (const Case& c : std::vector<Case>{
+             {"담당자: 정보기획담당관 사무관 김민수 (044-205-1234)", "044-205-1234",
+              PiiType::official_contact},
+             {"문의: 총무과 (02-2100-1234)", "02-2100-1234", PiiType::official_contact},
+             {"담당부서 복지정책과 063-123-4567", "063-123-4567", PiiType::official_contact},
+             {"| 남부해안지방청 | 재난안전계 | 061-900-7120 |", "061-900-7120", PiiType::official_contact},
+             {"30999 한바다시 물결로 21, 4층 / 전화 044-900-4450", "044-900-4450", PiiType::official_contact},
+             {"고객센터 1588-1234", "1588-1234", PiiType::official_contact},
+             {"전자우편 minsu@korea.kr", "minsu@korea.kr", PiiType::official_contact},
+             {"help@jiphyeon.go.kr", "help@jiphyeon.go.kr", PiiType::official_contact}})
         expect_hidden(c);
 }
 
