@@ -17,15 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-import hostile  # noqa: E402
-import hwpx  # noqa: E402
-import layout  # noqa: E402
 import markup  # noqa: E402
-import office  # noqa: E402
-import pdf  # noqa: E402
-import plain  # noqa: E402
-import scan  # noqa: E402
-from archive_zip import write_zip  # noqa: E402
 
 PAGED = {"hwpx", "pdf", "misnamed pdf", "scan", "tiff", "jpeg", "docx", "xlsx", "odt"}
 
@@ -41,6 +33,16 @@ def pages_of(entry: dict) -> list[markup.Page]:
 
 
 def write(entry: dict, out: Path) -> None:
+    # Imported here, so that listing pages and their text needs no package beyond the standard library.
+    import hostile
+    import hwpx
+    import layout
+    import office
+    import pdf
+    import plain
+    import scan
+    from archive_zip import write_zip
+
     target = out / entry["path"]
     target.parent.mkdir(parents=True, exist_ok=True)
     title, kind = entry["title"], entry["format"]
@@ -74,6 +76,22 @@ def write(entry: dict, out: Path) -> None:
     made[kind]()
 
 
+def truth_rows() -> list[dict]:
+    """The true text of every page; of a part, under the mail or archive that holds it, with its name as `member`."""
+    listed = entries()
+    holder = {part: e["path"] for e in listed for part in e.get("members", []) + e.get("attached", [])}
+    rows = []
+    for entry in listed:
+        if "source" not in entry:
+            continue
+        path = entry["path"]
+        named = {"document": holder[path], "member": Path(path).name} if path in holder else {"document": path}
+        for number, page in enumerate(pages_of(entry), 1):
+            where = number if entry["format"] in PAGED else None
+            rows.append(named | {"page": where, "text": markup.page_text(page)})
+    return rows
+
+
 def build(out: Path) -> None:
     """Everything, into a fresh folder. Attachments and members of archives are made under parts/ and then removed."""
     if out.exists() and any(out.iterdir()) and not (out / "truth.jsonl").exists():
@@ -81,20 +99,18 @@ def build(out: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     (out / "truth.jsonl").touch()
+    for entry in sorted(entries(), key=lambda e: not e["path"].startswith("parts/")):
+        write(entry, out)
     with (out / "truth.jsonl").open("w", encoding="utf-8") as truth:
-        for entry in sorted(entries(), key=lambda e: not e["path"].startswith("parts/")):
-            write(entry, out)
-            if "source" not in entry:
-                continue
-            for number, page in enumerate(pages_of(entry), 1):
-                where = number if entry["format"] in PAGED else None
-                row = {"document": entry["path"], "page": where, "text": markup.page_text(page)}
-                truth.write(json.dumps(row, ensure_ascii=False) + "\n")
+        for row in truth_rows():
+            truth.write(json.dumps(row, ensure_ascii=False) + "\n")
     shutil.rmtree(out / "parts", ignore_errors=True)
 
 
 def paginate(path: Path, size: float) -> None:
     """Breaks pages where they are full, never after a heading, keeping a table row by row and repeating its header."""
+    import layout
+
     lines = path.read_text(encoding="utf-8").splitlines()
     out: list[str] = []
     page: list[str] = []

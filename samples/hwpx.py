@@ -1,5 +1,6 @@
 """HWPX: a complete OWPML package (KS X 6101) with headings, tables, footnotes and page breaks."""
 
+import re
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -123,9 +124,9 @@ class _Section:
     def run(self, text: str, char=0) -> str:
         """A run of text in which each footnote mark ("1)" of a note on this page) becomes its note."""
         for number, note in self.notes.items():
-            mark = f"{number})"
-            if mark in text and not text.startswith(mark):
-                before, _, after = text.partition(mark)
+            mark = re.search(rf"(?<=[가-힣]){number}\)", text)
+            if mark:
+                before, after = text[:mark.start()], text[mark.end():]
                 return self.run(before, char) + self.note(number, note) + (self.run(after, char) if after else "")
         return f'<hp:run charPrIDRef="{char}"><hp:t>{escape(text)}</hp:t></hp:run>'
 
