@@ -36,6 +36,7 @@ private:
     TokenId after_role_ = 0;  // <|end_header_id|>; unused in chatml
     TokenId close_ = 0;       // <|im_end|>, <|eot_id|>
     TokenId begin_ = -1;      // <|begin_of_text|>; none in chatml
+    bool trims_ = false;      // white space around a turn's text goes
     std::string system_;  // what the template puts where the conversation has no system turn; may be empty
     std::string sha256_;
 };

@@ -7,6 +7,7 @@
 
 #include "grammar.hpp"
 #include "jiphyeon/llm_engine.hpp"
+#include "utf8.hpp"
 
 namespace jiphyeon {
 namespace {
@@ -328,26 +329,10 @@ private:
 
     std::uint32_t utf8()
     {
-        const auto byte = [&](std::size_t i) -> std::uint32_t {
-            return i < text_.size() ? static_cast<std::uint8_t>(text_[i]) : 0;
-        };
-        const std::uint32_t lead = byte(at_);
-        const std::size_t length = lead < 0x80   ? 1
-                                   : lead < 0xC2 ? 0
-                                   : lead < 0xE0 ? 2
-                                   : lead < 0xF0 ? 3
-                                   : lead < 0xF5 ? 4
-                                                 : 0;
-        if (length == 0) fail("the grammar is not UTF-8");
-        std::uint32_t value = length == 1 ? lead : lead & (0x7Fu >> length);
-        for (std::size_t i = 1; i < length; ++i) {
-            if ((byte(at_ + i) & 0xC0) != 0x80) fail("the grammar is not UTF-8");
-            value = value << 6 | (byte(at_ + i) & 0x3F);
-        }
-        static constexpr std::array<std::uint32_t, 5> kLeast = {0, 0, 0x80, 0x800, 0x10000};
-        if (value < kLeast[length]) fail("the grammar is not UTF-8");
-        at_ += length;
-        return value;
+        const Utf8Character c = first_character(text_.substr(at_));
+        if (c.length == 0) fail("the grammar is not UTF-8");
+        at_ += c.length;
+        return c.code;
     }
 
     std::string_view text_;

@@ -13,6 +13,6 @@
 namespace jiphyeon {
 
 // `file` may go afterwards. Throws EngineError: malformed, unsupported (another family or pre-tokenizer).
-std::unique_ptr<const Tokenizer> make_tokenizer(const Gguf& file);
+std::unique_ptr<Tokenizer> make_tokenizer(const Gguf& file);
 
 }  // namespace jiphyeon

@@ -1,0 +1,57 @@
+// What tokenizers of all families share: the vocabulary as the file states it, its special tokens, and how a
+// text is cut at user-defined tokens before the family's own matching runs on the rest.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "gguf.hpp"
+#include "jiphyeon/llm_engine.hpp"
+
+namespace jiphyeon {
+
+enum class TokenKind : std::uint8_t { normal = 1, unknown, control, user_defined, unused, byte };
+
+struct Vocabulary {
+    std::vector<std::string> texts = {};  // as in the file: in the family's own spelling
+    std::vector<TokenKind> kinds = {};
+    std::vector<float> scores = {};  // empty where the family has none
+    std::optional<TokenId> bos = {};
+    std::optional<TokenId> eos = {};
+    std::optional<TokenId> unknown = {};
+    std::vector<bool> ends = {};  // ends a generation
+    bool add_bos = false;
+    bool add_eos = false;
+
+    // Throws EngineError malformed: no tokens, more than 2^24, arrays of different lengths, ids out of range.
+    static Vocabulary read(const Gguf& file);
+};
+
+class VocabularyTokenizer : public Tokenizer {
+public:
+    std::vector<TokenId> encode(std::string_view text, bool add_special) const final;
+    std::optional<TokenId> control(std::string_view name) const final;
+    bool ends_generation(TokenId id) const final;
+    std::size_t size() const final { return vocabulary_.texts.size(); }
+
+protected:
+    explicit VocabularyTokenizer(Vocabulary vocabulary);
+    // Appends the ids of a stretch without user-defined tokens.
+    virtual void encode_stretch(std::string_view text, std::vector<TokenId>& out) const = 0;
+    bool known(TokenId id) const
+    {
+        return id >= 0 && static_cast<std::size_t>(id) < vocabulary_.texts.size();
+    }
+
+    const Vocabulary vocabulary_;
+
+private:
+    std::unordered_map<std::string_view, TokenId> controls_;
+    std::vector<TokenId> user_defined_;  // longest first
+};
+
+}  // namespace jiphyeon
