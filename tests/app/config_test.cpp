@@ -1,0 +1,85 @@
+// The settings file: what is written is read back, and what is wrong is named with its place.
+#include "config.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "support/temp_dir.hpp"
+
+namespace jiphyeon::app {
+namespace {
+
+std::string error_of(const std::string& text, std::string* where = nullptr)
+{
+    const test::TempDir dir;
+    const auto file = dir.path() / "jiphyeon.toml";
+    std::ofstream(file) << text;
+    try {
+        Config::load(file);
+    } catch (const CommandError& e) {
+        EXPECT_EQ(e.kind, CommandError::Kind::config);
+        if (where) *where = e.where.substr(e.where.rfind('/') + 1);
+        return e.what();
+    }
+    return "";
+}
+
+TEST(Config, EverySettingSurvivesWritingAndReading)
+{
+    const test::TempDir dir;
+    Config config;
+    config.address = "10.0.0.7";
+    config.port = 443;
+    config.hosts = {"jiphyeon.부처.go.kr", "답변"};
+    config.llm = {"/models/a b.gguf", std::string(64, 'a')};
+    config.embedder = {"/models/e.gguf", std::string(64, 'b')};
+    config.threads = 3;
+    config.context_tokens = 8192;
+    config.prefix_cache_mib = 0;
+    config.key_file = "/keys/마스터.key";
+    config.waiting = 5;
+    config.session_idle_s = 600;
+    config.ingest_workers = 4;
+    config.save(dir.path() / "c.toml");
+
+    const Config got = Config::load(dir.path() / "c.toml");
+    EXPECT_EQ(got.address, config.address);
+    EXPECT_EQ(got.port, config.port);
+    EXPECT_EQ(got.hosts, config.hosts);
+    EXPECT_EQ(got.llm.file, config.llm.file);
+    EXPECT_EQ(got.llm.sha256, config.llm.sha256);
+    EXPECT_EQ(got.embedder.file, config.embedder.file);
+    EXPECT_EQ(got.threads, 3u);
+    EXPECT_EQ(got.context_tokens, 8192u);
+    EXPECT_EQ(got.prefix_cache_mib, 0u);
+    EXPECT_EQ(got.key_file, config.key_file);
+    EXPECT_EQ(got.waiting, 5u);
+    EXPECT_EQ(got.session_idle_s, 600u);
+    EXPECT_EQ(got.ingest_workers, 4u);
+}
+
+TEST(Config, AMisspeltSettingIsNamedWithItsLine)
+{
+    std::string where;
+    EXPECT_NE(error_of("[server]\nadress = \"127.0.0.1\"\n", &where).find("adress"), std::string::npos);
+    EXPECT_EQ(where, "jiphyeon.toml:2");
+    EXPECT_NE(error_of("[sever]\nport = 1\n").find("sever"), std::string::npos);
+}
+
+TEST(Config, ValuesOutOfRangeOrOfAnotherTypeAreRefused)
+{
+    EXPECT_NE(error_of("[server]\nport = 65536\n"), "");
+    EXPECT_NE(error_of("[server]\nport = \"8443\"\n"), "");
+    EXPECT_NE(error_of("[engine]\nthreads = 0\n"), "");
+    EXPECT_NE(error_of("[server]\nhosts = [1]\n"), "");
+    EXPECT_EQ(error_of("[server]\nport = 65535\n"), "");
+}
+
+TEST(Config, AFileThatIsNoTomlIsRefused)
+{
+    EXPECT_NE(error_of("[server\n"), "");
+}
+
+}  // namespace
+}  // namespace jiphyeon::app
