@@ -189,6 +189,13 @@ Digest Sha256::finish()
     return out;
 }
 
+Sha256 Sha256::clone() const
+{
+    Sha256 copy;
+    require(EVP_MD_CTX_copy_ex(copy.state_->context.get(), state_->context.get()) == 1, "SHA-256");
+    return copy;
+}
+
 Digest sha256(std::string_view bytes)
 {
     Digest out{};

@@ -39,7 +39,8 @@ public:
         corrupt,        // what is stored does not match the tree
         rolled_back,    // fewer leaves than were acknowledged
         wrong_version,  // another format number
-        not_found, erased,
+        not_found,
+        erased,
     };
     AuditError(Kind k, const std::string& detail) : std::runtime_error(detail), kind(k) {}
     Kind kind;
@@ -50,36 +51,36 @@ using RecordId = std::uint64_t;  // leaf number of the record's first leaf
 // The fields of a leaf, in the order in which they are encoded (each with its length before it).
 struct Leaf {
     std::uint64_t sequence = 0;
-    std::int64_t utc_us = 0;        // microseconds since 1970
-    std::int64_t boottime_us = 0;   // since the machine started: shows steps of the clock
+    std::int64_t utc_us = 0;       // microseconds since 1970
+    std::int64_t boottime_us = 0;  // since the machine started: shows steps of the clock
     std::string boot_id;
-    std::string actor;              // account, or "console"
+    std::string actor;  // account, or "console"
     std::string os_user;
-    std::string session;            // a public name of the session, not its token
-    std::string origin;             // address of the client
-    std::string action;             // "asked", "answered", "interrupted", "login", "grant", "ingest", …
+    std::string session;             // a public name of the session, not its token
+    std::string origin;              // address of the client
+    std::string action;              // "asked", "answered", "interrupted", "login", "grant", "ingest", …
     std::optional<RecordId> record;  // of "answered" and "interrupted": the leaf that opened it
     std::string outcome;
     std::vector<std::string> objects;  // document ids and the like
     std::string model_sha256;          // hex, empty where no model took part
-    Digest commitment{};               // SHA-256(salt || body); the salt lies in the sealed body file
-    Digest previous{};                 // hash of the leaf before: order shows without the tree
+    Digest commitment{};  // SHA-256 over a salt and the body's parts; the salt lies sealed with the body
+    Digest previous{};    // hash of the leaf before: order shows without the tree
 
-    std::string encode() const;                   // canonical bytes
-    static Leaf decode(std::string_view bytes);   // throws corrupt
+    std::string encode() const;                  // canonical bytes
+    static Leaf decode(std::string_view bytes);  // throws corrupt
 };
 Digest leaf_hash(std::string_view encoded);  // SHA-256(0x00 || encoded)
 
 // What the caller knows of an act; the log adds sequence, times, commitment and chain.
 struct LeafFacts {
-    std::string actor;
-    std::string os_user;
-    std::string session;
-    std::string origin;
-    std::string action;
-    std::string outcome;
-    std::vector<std::string> objects;
-    std::string model_sha256;
+    std::string actor{};
+    std::string os_user{};
+    std::string session{};
+    std::string origin{};
+    std::string action{};
+    std::string outcome{};
+    std::vector<std::string> objects{};
+    std::string model_sha256{};
 };
 
 struct Receipt {
@@ -118,8 +119,8 @@ struct StoredRecord {
 class AuditLog {
 public:
     // Opens or creates. `bodies`: wraps each record's own key. `signer`: signs checkpoints under `origin`.
-    // Closes records left open, after a leaf "unclean start". Throws AuditError; rolled_back when fewer leaves
-    // are found than the head file acknowledges.
+    // Closes records left open, after a leaf "unclean start". Throws AuditError; rolled_back when fewer
+    // leaves are found than the head file acknowledges.
     static std::unique_ptr<AuditLog> open(const std::filesystem::path& dir, const SecretKey& bodies,
                                           crypto::SigningKey signer, std::string origin);
     virtual ~AuditLog() = default;
@@ -142,9 +143,25 @@ public:
     virtual void backup(const std::filesystem::path& to) const = 0;
     // Re-derives every leaf and the tree from stored bytes, checks chain, commitments, checkpoints and, where
     // `remembered` (checkpoint text) is given, that this log continues it.
-    virtual AuditReport verify(std::string_view remembered = {},
-                               const std::function<void(std::uint64_t done, std::uint64_t total)>& progress = {}) = 0;
+    virtual AuditReport verify(
+        std::string_view remembered = {},
+        const std::function<void(std::uint64_t done, std::uint64_t total)>& progress = {}) = 0;
 };
+
+// What a verification of stored files is told.
+struct AuditVerification {
+    const SecretKey* bodies = nullptr;  // without it commitments and the head's seal are not checked
+    // Without a key of the auditor's own the one beside the log is taken, which proves nothing against those
+    // who may write there.
+    std::string public_key_der;
+    std::string origin;           // with public_key_der
+    std::string remembered;       // checkpoint text
+    std::uint64_t log_bytes = 0;  // 0: to the end of the file
+    std::function<void(std::uint64_t done, std::uint64_t total)> progress;
+};
+// AuditLog::verify for a folder that is not open, or that AuditLog::open refuses. Writes nothing. What cannot
+// be read is a problem of the report; throws AuditError io only.
+AuditReport verify_audit_log(const std::filesystem::path& dir, const AuditVerification& with);
 
 bool verify_inclusion(const Digest& leaf, std::uint64_t index, std::uint64_t size, const Digest& root,
                       const std::vector<Digest>& proof);

@@ -71,6 +71,7 @@ public:
     Sha256(Sha256&&) noexcept;
     void update(std::string_view bytes);
     Digest finish();  // once
+    Sha256 clone() const;  // goes on by itself
 
 private:
     struct State;
