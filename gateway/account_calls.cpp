@@ -58,6 +58,22 @@ void require_own(const Call& call, const std::string& account)
 
 }  // namespace
 
+Json call_whoami(const Call& call)
+{
+    const Caller& caller = call.caller;
+    const std::optional<Account> account = call.state.accounts.find(caller.account);
+    Json roles = Json::array();
+    const std::vector<Role>& held = account ? account->roles : caller.roles;
+    for (const Role role : held) roles.push_back(role_name(role));
+    const Reader reader = account ? account->reader() : caller.reader;
+    return {{"account", caller.account},
+            {"roles", roles},
+            {"clearance", Label{reader.clearance, {}}.to_text()},
+            {"departments", reader.departments},
+            {"may_ask", may_act(held, Act::ask)},
+            {"must_change_password", account && account->must_change_password}};
+}
+
 Json call_users(const Call& call)
 {
     Json users = Json::array();

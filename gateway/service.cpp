@@ -26,6 +26,7 @@ const std::vector<Method>& methods()
         {"history", {}, call_history},
         {"feedback", {Act::ask}, call_feedback},
         {"status", {}, call_status},
+        {"whoami", {}, call_whoami},
         {"ingest", {Act::ingest}, call_ingest},
         {"withdraw", {Act::withdraw_document}, call_withdraw},
         {"jobs", {Act::ingest}, call_jobs},
@@ -160,7 +161,7 @@ Caller ServiceState::present(const Caller& caller, std::string_view method) cons
     const std::optional<Account> account = accounts.find(caller.account);
     if (!account || account->disabled)
         throw GatewayError(GatewayError::Kind::not_logged_in, "다시 로그인해 주십시오.");
-    if (account->must_change_password && method != "change_password")
+    if (account->must_change_password && method != "change_password" && method != "whoami")
         throw GatewayError(GatewayError::Kind::forbidden, "먼저 비밀번호를 바꾸어야 합니다.");
     Caller now = caller;
     now.reader = account->reader();

@@ -80,6 +80,7 @@ Json call_audit_replay(const Call& call);
 Json call_audit_checkpoint(const Call& call);
 Json call_audit_erase(const Call& call);
 // account_calls.cpp
+Json call_whoami(const Call& call);
 Json call_users(const Call& call);
 Json call_add_user(const Call& call);
 Json call_set_user(const Call& call);
