@@ -1,0 +1,159 @@
+"""The real program for tests: a data folder with the samples, accounts, a server, and an HTTPS client."""
+import http.client
+import json
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("JIPHYEON_BUILD", ROOT / "build" / "release"))
+PROGRAM = BUILD / "bin" / "jiphyeon"
+SAMPLES = Path(os.environ.get("JIPHYEON_SAMPLES", ROOT / "build" / "samples"))
+MODELS = Path(os.environ.get("JIPHYEON_MODELS", ROOT / "build" / "models"))
+FOLDERS = ["public", "internal", "restricted", "hostile"]
+
+
+class Failed(Exception):
+    pass
+
+
+class Appliance:
+    """A data folder in a temporary place. `program` may be wrapped, e.g. by strace."""
+
+    def __init__(self, models: bool = True):
+        self.place = Path(tempfile.mkdtemp(prefix="jiphyeon-e2e-"))
+        self.data = self.place / "data"
+        self.server = None
+        arguments = ["--models", MODELS] if models else []
+        self.init = self.run("init", "--port", "0", *arguments)
+        self.passwords = {"admin": self.init["password"]}
+
+    def close(self):
+        self.stop()
+        shutil.rmtree(self.place, ignore_errors=True)
+
+    # ---- the command line
+
+    def command(self, *words, input_text=None, wrapper=()):
+        line = [*map(str, wrapper), str(PROGRAM), *map(str, words), "--data", str(self.data)]
+        return subprocess.run(line, capture_output=True, text=True, input=input_text, timeout=1800, check=False)
+
+    def run(self, *words, as_user=None, expect=(0, 1), input_text=None, wrapper=()):
+        """The JSON reply of a command; raises Failed with its error object on any other exit."""
+        extra = ["--json"]
+        if as_user:
+            secret = self.place / f"{as_user}.secret"
+            secret.write_text(self.passwords[as_user])
+            extra += ["--as", as_user, "--token-file", secret]
+        done = self.command(*words, *extra, input_text=input_text, wrapper=wrapper)
+        if done.returncode not in expect:
+            raise Failed(f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return json.loads(done.stdout)
+
+    def run_batch(self, *words, lines, as_user=None):
+        file = self.place / "batch.jsonl"
+        file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        extra = []
+        if as_user:
+            secret = self.place / f"{as_user}.secret"
+            secret.write_text(self.passwords[as_user])
+            extra = ["--as", as_user, "--token-file", secret]
+        done = self.command(*words, "--batch", file, "--json", *extra)
+        if done.returncode not in (0, 1):
+            raise Failed(f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def add_user(self, account, *arguments):
+        self.passwords[account] = self.run("user", "add", account, *arguments)["password"]
+
+    def add_demo_users(self):
+        self.add_user("reader", "--role", "user", "--clearance", "internal")
+        self.add_user("inspector", "--role", "user", "--clearance", "restricted", "--department", "감사관")
+        self.add_user("auditor", "--role", "auditor")
+
+    def ingest_samples(self):
+        return self.run("ingest", *[SAMPLES / folder for folder in FOLDERS])
+
+    # ---- the server
+
+    def start(self, wrapper=()):
+        line = [*map(str, wrapper), str(PROGRAM), "serve", "--data", str(self.data), "--json"]
+        self.log = open(self.place / "serve.log", "ab")
+        self.server = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        first = self.server.stdout.readline()
+        if not first:
+            raise Failed("the server ended: " + (self.place / "serve.log").read_text()[-2000:])
+        self.address = json.loads(first)["address"]
+
+    def stop(self, how=signal.SIGTERM):
+        if self.server is None:
+            return
+        self.server.send_signal(how)
+        self.server.wait(timeout=60)
+        self.server.stdout.close()
+        self.log.close()
+        self.server = None
+
+    def client(self):
+        return Client(self.address)
+
+
+class Client:
+    """A browser's session over HTTPS, certificate unchecked because it is self-signed and fresh."""
+
+    def __init__(self, address):
+        host, port = address.removeprefix("https://").split(":")
+        self.host, self.port = host, int(port)
+        self.tls = ssl.create_default_context()
+        self.tls.check_hostname = False
+        self.tls.verify_mode = ssl.CERT_NONE
+        self.cookie, self.csrf = None, None
+
+    def request(self, method, path, body=None, headers=None):
+        connection = http.client.HTTPSConnection(self.host, self.port, context=self.tls, timeout=300)
+        sent = {"Sec-Fetch-Site": "same-origin", **(headers or {})}
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        if self.cookie:
+            sent["Cookie"] = self.cookie
+        if self.csrf:
+            sent["X-CSRF-Token"] = self.csrf
+        connection.request(method, path, json.dumps(body) if body is not None else None, sent)
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        return answer, data
+
+    def login(self, account, password):
+        answer, data = self.request("POST", "/api/login", {"account": account, "password": password})
+        if answer.status != 200:
+            return answer.status
+        self.cookie = answer.getheader("Set-Cookie").split(";")[0]
+        self.csrf = json.loads(data)["csrf"]
+        return 200
+
+    def ask(self, question):
+        """The events of an answer, in order."""
+        answer, data = self.request("POST", "/api/ask", {"question": question})
+        if answer.status != 200:
+            raise Failed(f"ask: {answer.status} {data[:500]}")
+        events = []
+        for frame in data.decode().split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in frame.splitlines() if ": " in line and line[0] != ":")
+            if "data" in fields:
+                events.append((fields.get("event", "message"), json.loads(fields["data"])))
+        return events
+
+
+def wait_until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.2)
+    return False
