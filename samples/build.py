@@ -77,7 +77,7 @@ def write(entry: dict, out: Path) -> None:
 
 
 def truth_rows() -> list[dict]:
-    """The true text of every page; of a part, under the mail or archive that holds it, with its name as `member`."""
+    """The true text of every page; what a mail or archive holds is named HOLDER!/NAME, as ingest names it."""
     listed = entries()
     holder = {part: e["path"] for e in listed for part in e.get("members", []) + e.get("attached", [])}
     rows = []
@@ -85,10 +85,10 @@ def truth_rows() -> list[dict]:
         if "source" not in entry:
             continue
         path = entry["path"]
-        named = {"document": holder[path], "member": Path(path).name} if path in holder else {"document": path}
+        name = f"{holder[path]}!/{Path(path).name}" if path in holder else path
         for number, page in enumerate(pages_of(entry), 1):
             where = number if entry["format"] in PAGED else None
-            rows.append(named | {"page": where, "text": markup.page_text(page)})
+            rows.append({"document": name, "page": where, "text": markup.page_text(page)})
     return rows
 
 

@@ -28,7 +28,7 @@ read = {p.stem: bare(p.read_text(encoding="utf-8")) for p in out.rglob("*.md")}
 pages = missing = 0
 for row in map(json.loads, (archive / "truth.jsonl").read_text(encoding="utf-8").splitlines()):
     path = pathlib.Path(row["document"])
-    if path.suffix != ".hwpx" or path.parts[0] == "hostile":
+    if path.suffix != ".hwpx" or path.parts[0] == "hostile" or "!" in row["document"]:
         continue
     for line in row["text"].splitlines():
         pages += line == row["text"].splitlines()[0]
