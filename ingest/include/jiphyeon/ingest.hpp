@@ -38,7 +38,17 @@ public:
 
 // ---- What a parser makes of a file ------------------------------------------------------------------------
 
-enum class BlockKind : std::uint8_t { heading, paragraph, list, table, note, header, footer, figure, equation };
+enum class BlockKind : std::uint8_t {
+    heading,
+    paragraph,
+    list,
+    table,
+    note,
+    header,
+    footer,
+    figure,
+    equation
+};
 std::string_view block_kind_name(BlockKind kind);
 
 struct Cell {
@@ -50,16 +60,16 @@ struct Cell {
 
 struct Block {
     BlockKind kind = BlockKind::paragraph;
-    std::string text;            // UTF-8, NFC; tables: rows by newline, cells by tab
-    std::uint32_t page = 0;      // 1-based; 0 where the format has no pages
+    std::string text;        // UTF-8, NFC; tables: rows by newline, cells by tab
+    std::uint32_t page = 0;  // 1-based; 0 where the format has no pages
     bool page_exact = false;
-    std::uint32_t level = 0;     // headings: 1 is highest; lists: depth from 1
-    std::optional<Box> box;      // page is that of `page`
-    std::vector<Cell> cells;     // tables, row by row
+    std::uint32_t level = 0;  // headings: 1 is highest; lists: depth from 1
+    std::optional<Box> box;   // page is that of `page`
+    std::vector<Cell> cells;  // tables, row by row
     std::uint32_t rows = 0, cols = 0;
-    float confidence = 1;        // OCR: 0..1
-    // Boxes of the lines of `text`: [start, end) in UTF-8 bytes of text. For marking citations and for painting
-    // over what is masked.
+    float confidence = 1;  // OCR: 0..1
+    // Boxes of the lines of `text`: [start, end) in UTF-8 bytes of text. For marking citations and for
+    // painting over what is masked.
     struct Line {
         std::size_t start = 0, end = 0;
         Box box;
@@ -82,13 +92,16 @@ struct Document {
     std::string document_number;
     std::optional<Day> effective_from, effective_to;
     bool withdrawn = false;
-    bool scanned = false;                 // text came from OCR
-    // Filled by Ingest when it masks: where personal data stands on page images, painted over before an image
-    // leaves; and the pages that hold something masked whose place is not known: those have no image.
-    std::vector<Box> hidden;
-    std::vector<std::uint32_t> unplaced;
-    std::vector<std::string> warnings;    // "12 invisible characters removed", "page 3: text layer unusable, read by OCR"
+    bool scanned = false;  // text came from OCR
+    std::vector<std::string>
+        warnings;  // "12 invisible characters removed", "page 3: text layer unusable, read by OCR"
 
+    // Set by the batch run, for render_page: what was masked. Where something hidden has no box, its page has
+    // no image to show (0: no page of the document has).
+    std::vector<Box> hidden;
+    std::vector<std::uint32_t> hidden_pages;
+
+    // The attachments' bytes are not part of it, only their names.
     std::string to_json() const;
     static Document from_json(std::string_view json);  // throws IngestError bad_request
 };
@@ -97,8 +110,9 @@ struct Document {
 struct NotRead {
     bool refused = false;  // refused: we understand what it is and must not or cannot (password, secret mark,
                            // DRM, unknown kind, empty); else quarantined: broken, too large, took too long
-    std::string kind;      // "password", "empty", "truncated", "bomb", "unknown_format", "too_large", "timeout", …
-    std::string reason;    // Korean, for the librarian, with the place where one is known
+    std::string
+        kind;  // "password", "empty", "truncated", "bomb", "unknown_format", "too_large", "timeout", …
+    std::string reason;  // Korean, for the librarian, with the place where one is known
 };
 struct Extraction {
     std::optional<Document> document;
@@ -111,7 +125,7 @@ struct ExtractorOptions {
     std::filesystem::path tessdata;     // empty: Debian's folder
     unsigned workers = 2;
     std::uint64_t memory_bytes = 2ull << 30;
-    std::uint32_t timeout_s = 120;      // per file, and 60 s more per scanned page
+    std::uint32_t timeout_s = 120;  // per file, and 60 s more per scanned page
     std::uint64_t file_bytes_max = 1ull << 30;
 };
 
@@ -179,14 +193,15 @@ struct IngestProgress {
 };
 
 struct IngestOptions {
-    Embed embed;  // may be empty: then nothing is embedded
+    Embed embed;              // may be empty: then nothing is embedded
     std::string embed_model;  // fingerprint stored with the vectors
     Inspect inspect;
 };
 
 struct RunOptions {
-    std::string label;  // canonical; empty: the folder's rule (file `.label` in the folder or above), else nobody
-    bool embed = true;  // wait for the vectors as well
+    std::string
+        label;  // canonical; empty: the folder's rule (file `.label` in the folder or above), else nobody
+    bool embed = true;   // wait for the vectors as well
     bool retry = false;  // quarantined files with unchanged bytes too
 };
 
