@@ -7,6 +7,7 @@ Operations: ("text", x, baseline, size, bold, string), ("line", x1, y1, x2, y2),
 """
 
 import math
+import re
 from pathlib import Path
 
 from reportlab.pdfbase import pdfmetrics
@@ -21,6 +22,7 @@ FONT_FOLDER = Path("/usr/share/fonts/truetype/nanum")
 FONT_FILES = {False: FONT_FOLDER / "NanumMyeongjo.ttf", True: FONT_FOLDER / "NanumMyeongjoBold.ttf"}
 FONT_NAMES = {False: "NanumMyeongjo", True: "NanumMyeongjoBold"}
 LEADING = 1.75
+_amount = re.compile(r"-?[\d,.]+%?|-")
 
 for _bold, _file in FONT_FILES.items():
     pdfmetrics.registerFont(TTFont(FONT_NAMES[_bold], str(_file)))
@@ -127,7 +129,9 @@ class Setter:
             self.ops.append(("rect", x, y, w, h, 0.88 if c.header else None))
             base = y + (h - len(texts[id(c)]) * leading) / 2
             for i, text in enumerate(texts[id(c)]):
-                self.ops.append(("text", x + pad, base + (i + 1) * leading - size * 0.35, size, c.header, text))
+                spare = w - 2 * pad - width_of(text, size, c.header)
+                left = x + pad + spare * (0.5 if c.header else 1.0 if _amount.fullmatch(c.text) else 0.0)
+                self.ops.append(("text", left, base + (i + 1) * leading - size * 0.35, size, c.header, text))
         self.y = tops[-1] + self.size * 0.5
 
     def figure(self, b: Block):
