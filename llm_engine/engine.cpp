@@ -1,0 +1,560 @@
+// The engine in this process.
+//
+// Requests take turns: a forward step (one token of an answer, or up to kPromptRows tokens of a prompt) is
+// run by the request's own thread while it holds the turn, and turns are handed out in the order in which
+// they were asked for. So a long prompt delays others by one step at most. Callbacks run without the turn.
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <mutex>
+
+#include "chat_template.hpp"
+#include "gguf.hpp"
+#include "grammar.hpp"
+#include "jiphyeon/crypto.hpp"
+#include "jiphyeon/llm_engine.hpp"
+#include "kernels.hpp"
+#include "kv_cache.hpp"
+#include "model.hpp"
+#include "sampler.hpp"
+#include "text_stream.hpp"
+#include "tokenizer.hpp"
+
+namespace jiphyeon {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Kind = EngineError::Kind;
+
+constexpr std::size_t kPromptRows = 256;
+// Whole contexts that running requests may fill together; further ones wait.
+constexpr std::size_t kContexts = 2;
+
+double milliseconds_since(Clock::time_point start)
+{
+    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+// Hands out units first come, first served. A turn is one unit of one.
+class FairGate {
+public:
+    explicit FairGate(std::size_t units) : free_(units) {}
+
+    // False, and nothing taken, when `cancel` becomes true first.
+    bool enter(std::size_t units, const std::atomic<bool>* cancel)
+    {
+        std::unique_lock lock(mutex_);
+        const std::uint64_t ticket = next_ticket_++;
+        waiting_.push_back(ticket);
+        while (waiting_.front() != ticket || free_ < units) {
+            if (cancel == nullptr) {
+                changed_.wait(lock);
+            } else {
+                if (cancel->load()) {
+                    std::erase(waiting_, ticket);
+                    changed_.notify_all();
+                    return false;
+                }
+                changed_.wait_for(lock, std::chrono::milliseconds(20));
+            }
+        }
+        waiting_.erase(waiting_.begin());
+        free_ -= units;
+        changed_.notify_all();
+        return true;
+    }
+    void leave(std::size_t units)
+    {
+        const std::lock_guard lock(mutex_);
+        free_ += units;
+        changed_.notify_all();
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<std::uint64_t> waiting_;
+    std::uint64_t next_ticket_ = 0;
+    std::size_t free_;
+};
+
+class Units {
+public:
+    Units(FairGate& gate, std::size_t units, const std::atomic<bool>* cancel)
+        : gate_(gate), units_(units), held_(gate.enter(units, cancel))
+    {
+    }
+    ~Units()
+    {
+        if (held_) gate_.leave(units_);
+    }
+    Units(const Units&) = delete;
+    Units& operator=(const Units&) = delete;
+    bool held() const { return held_; }
+
+private:
+    FairGate& gate_;
+    std::size_t units_;
+    bool held_;
+};
+
+// Memory that can still be had, by the kernel's estimate and the limit of our control group.
+std::uint64_t available_memory()
+{
+    std::uint64_t available = ~std::uint64_t{0};
+    std::ifstream meminfo("/proc/meminfo");
+    for (std::string word; meminfo >> word;) {
+        std::uint64_t kilobytes = 0;
+        if (word == "MemAvailable:" && meminfo >> kilobytes) available = kilobytes * 1024;
+    }
+    std::uint64_t limit = 0;
+    std::uint64_t used = 0;
+    std::ifstream limit_file("/sys/fs/cgroup/memory.max");
+    std::ifstream used_file("/sys/fs/cgroup/memory.current");
+    if (limit_file >> limit && used_file >> used)
+        available = std::min(available, limit > used ? limit - used : 0);
+    return available;
+}
+
+std::string quantization_of(const Gguf& file)
+{
+    std::map<std::string_view, std::uint64_t> bytes;
+    for (const GgufTensor& tensor : file.tensors()) {
+        if (tensor.rows() > 1) bytes[tensor_type_info(tensor.type_id)->name] += tensor.data.size();
+    }
+    std::vector<std::pair<std::uint64_t, std::string_view>> order;
+    for (const auto& [name, size] : bytes) order.emplace_back(size, name);
+    std::sort(order.rbegin(), order.rend());
+    std::string text;
+    for (const auto& [size, name] : order) text += (text.empty() ? "" : ", ") + std::string(name);
+    return text;
+}
+
+ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOptions& options,
+                   const std::filesystem::path& path)
+{
+    ModelInfo info;
+    info.name = std::string(file.find_string("general.name").value_or(path.filename().native()));
+    info.architecture = std::string(shape.family->architecture);
+    info.quantization = quantization_of(file);
+    info.sha256 = file.sha256();
+    if (const auto text = file.find_string("tokenizer.chat_template")) {
+        info.template_sha256 = crypto::hex(crypto::sha256(*text));
+    }
+    info.file_bytes = file.file_bytes();
+    info.memory_bytes = memory_needed(file, shape, kContexts);
+    if (shape.family->generates) info.memory_bytes += options.prefix_cache_bytes;
+    info.context_tokens = shape.context;
+    info.vocabulary = shape.vocabulary;
+    info.generates = shape.family->generates;
+    info.embeds = shape.pooling != Pooling::none;
+    info.embedding_size = info.embeds ? shape.width : 0;
+    info.replayable = true;
+    return info;
+}
+
+// One request's tokens and how far they are computed.
+struct Sequence {
+    std::vector<TokenId> tokens;
+    std::size_t done = 0;
+    KvPages pages;
+};
+
+class LocalEngine final : public Engine {
+public:
+    LocalEngine(const Gguf& file, const ModelShape& shape, ModelInfo info, const EngineOptions& options);
+
+    const ModelInfo& info() const override { return info_; }
+    const Tokenizer& tokenizer() const override { return *tokenizer_; }
+    std::vector<TokenId> chat_prompt(std::span<const ChatTurn> turns) const override;
+    Generated generate(const GenerateRequest& request, const GenerateEvents& events) override;
+    std::vector<float> next_logits(std::span<const TokenId> prompt, std::string_view cache_domain) override;
+    std::vector<float> embed(std::span<const std::string> texts) override;
+
+private:
+    friend class Generation;
+    void check_prompt(std::span<const TokenId> prompt, std::size_t more) const;
+    // Pages that `tokens` positions take, as units of room_.
+    std::size_t pages_for(std::size_t tokens) const
+    {
+        return (tokens + kChunkPositions - 1) / kChunkPositions;
+    }
+    bool advance(Sequence& sequence, const std::atomic<bool>* cancel,
+                 const std::function<void(std::size_t done)>& on_step, std::vector<float>& logits);
+    std::vector<TokenId> encode_whole(const std::string& text) const;
+
+    ModelInfo info_;
+    Model model_;
+    std::unique_ptr<const Tokenizer> tokenizer_;
+    std::optional<ChatTemplate> template_;
+    std::string no_template_;          // why there is none
+    std::vector<std::string> pieces_;  // by token; only where the model generates
+    PrefixCache cache_;
+    FairGate turn_{1};
+    FairGate room_;  // pages of running requests
+};
+
+LocalEngine::LocalEngine(const Gguf& file, const ModelShape& shape, ModelInfo info,
+                         const EngineOptions& options)
+    : info_(std::move(info)),
+      model_(file, shape, options.threads, kernels_for(options.isa)),
+      tokenizer_(make_tokenizer(file)),
+      cache_(shape.kv(), options.prefix_cache_bytes),
+      room_(kContexts * pages_for(shape.context))
+{
+    // Rows of the embedding may outnumber the pieces, for alignment; the other way round a token had no row.
+    if (tokenizer_->size() > shape.vocabulary) {
+        throw EngineError(Kind::malformed, "more tokens than rows of the embedding");
+    }
+    if (!shape.family->generates) return;
+    pieces_.reserve(tokenizer_->size());
+    for (std::size_t i = 0; i < tokenizer_->size(); ++i)
+        pieces_.push_back(tokenizer_->piece(static_cast<TokenId>(i)));
+    try {
+        template_ = ChatTemplate::from(file, *tokenizer_);
+    } catch (const EngineError& error) {
+        if (error.kind != Kind::unsupported) throw;
+        no_template_ = error.what();
+    }
+}
+
+std::vector<TokenId> LocalEngine::chat_prompt(std::span<const ChatTurn> turns) const
+{
+    if (!template_) throw EngineError(Kind::unsupported, "not a chat model: " + no_template_);
+    return template_->prompt(*tokenizer_, turns);
+}
+
+void LocalEngine::check_prompt(std::span<const TokenId> prompt, std::size_t more) const
+{
+    if (!info_.generates) throw EngineError(Kind::bad_request, info_.name + " does not generate");
+    if (prompt.empty()) throw EngineError(Kind::bad_request, "empty prompt");
+    for (const TokenId id : prompt) {
+        if (id < 0 || static_cast<std::size_t>(id) >= info_.vocabulary) {
+            throw EngineError(Kind::bad_request, "token id " + std::to_string(id));
+        }
+    }
+    if (prompt.size() > info_.context_tokens || more > info_.context_tokens - prompt.size()) {
+        throw EngineError(Kind::too_large, "prompt of " + std::to_string(prompt.size()) + " and answer of " +
+                                               std::to_string(more) + " tokens; the context holds " +
+                                               std::to_string(info_.context_tokens));
+    }
+}
+
+// Computes the tokens that are not done; `logits` are those after the last one. False when cancelled.
+bool LocalEngine::advance(Sequence& sequence, const std::atomic<bool>* cancel,
+                          const std::function<void(std::size_t done)>& on_step, std::vector<float>& logits)
+{
+    while (sequence.pages.size() < pages_for(sequence.tokens.size())) {
+        sequence.pages.push_back(std::make_shared<KvPage>(model_.shape().kv()));
+    }
+    while (sequence.done < sequence.tokens.size()) {
+        const std::size_t count = std::min(kPromptRows, sequence.tokens.size() - sequence.done);
+        std::vector<Row> rows;
+        for (std::size_t i = sequence.done; i < sequence.done + count; ++i) {
+            rows.push_back({sequence.tokens[i], i, 0, i + 1, &sequence.pages});
+        }
+        const bool last = sequence.done + count == sequence.tokens.size();
+        const std::size_t wanted = count - 1;
+        {
+            const Units turn(turn_, 1, cancel);
+            if (!turn.held() || (cancel != nullptr && cancel->load())) return false;
+            model_.forward(rows, {&wanted, last ? 1u : 0u}, logits);
+        }
+        sequence.done += count;
+        if (on_step) on_step(sequence.done);
+    }
+    return true;
+}
+
+std::vector<float> LocalEngine::next_logits(std::span<const TokenId> prompt, std::string_view cache_domain)
+{
+    check_prompt(prompt, 0);
+    const Units room(room_, pages_for(prompt.size()), nullptr);
+    PrefixCache::Found found = cache_.find(cache_domain, prompt);
+    Sequence sequence{{prompt.begin(), prompt.end()}, found.tokens, std::move(found.pages)};
+    std::vector<float> logits;
+    advance(sequence, nullptr, nullptr, logits);
+    cache_.keep(cache_domain, sequence.tokens, sequence.pages);
+    return logits;
+}
+
+// The way of one generate() call from prompt to result.
+class Generation {
+public:
+    Generation(LocalEngine& engine, const GenerateRequest& request, const GenerateEvents& events)
+        : engine_(engine), request_(request), events_(events), stream_(request.stop)
+    {
+        if (!request.grammar.empty()) grammar_.emplace(Grammar::parse(request.grammar));
+    }
+
+    Generated run();
+
+private:
+    using Finish = Generated::Finish;
+
+    void read_prompt();
+    void decode();
+    bool fill_slots();
+    bool fill(const std::string& name);
+    std::optional<TokenId> next_token();
+    bool may_follow(TokenId id) const;
+    bool append(TokenId id, std::string_view bytes);
+    bool release(std::string text);
+    void finish(Finish how)
+    {
+        result_.finish = how;
+        finished_ = true;
+    }
+
+    LocalEngine& engine_;
+    const GenerateRequest& request_;
+    const GenerateEvents& events_;
+    std::optional<GrammarState> grammar_;
+    TextStream stream_;
+    Sequence sequence_;
+    std::vector<float> logits_;
+    crypto::Sha256 hash_;
+    std::size_t since_ = 0;  // where the text after the last slot begins
+    bool finished_ = false;
+    Generated result_;
+};
+
+Generated Generation::run()
+{
+    const auto start = Clock::now();
+    read_prompt();
+    result_.prompt_ms = milliseconds_since(start);
+    const auto decode_start = Clock::now();
+    if (!finished_) decode();
+    result_.decode_ms = milliseconds_since(decode_start);
+
+    if (result_.finish != Finish::cancelled && !release(stream_.finish())) finish(Finish::cancelled);
+    result_.text = stream_.text();
+    result_.logits_hash = hash_.finish();
+    engine_.cache_.keep(request_.cache_domain, std::span(sequence_.tokens).first(sequence_.done),
+                        sequence_.pages);
+    return std::move(result_);
+}
+
+void Generation::read_prompt()
+{
+    PrefixCache::Found found = engine_.cache_.find(request_.cache_domain, request_.prompt);
+    sequence_ = {request_.prompt, found.tokens, std::move(found.pages)};
+    result_.prompt_tokens = request_.prompt.size();
+    result_.cached_tokens = found.tokens;
+    const bool done = engine_.advance(
+        sequence_, request_.cancel,
+        [this](std::size_t count) {
+            if (events_.on_prompt) events_.on_prompt(count, request_.prompt.size());
+        },
+        logits_);
+    if (!done) finish(Finish::cancelled);
+}
+
+void Generation::decode()
+{
+    while (!finished_) {
+        if (grammar_ && !fill_slots()) return;
+        if (grammar_ && grammar_->must_end()) return finish(Finish::end);
+        if (result_.tokens.size() >= request_.max_tokens) return finish(Finish::length);
+        if (!engine_.advance(sequence_, request_.cancel, nullptr, logits_)) return finish(Finish::cancelled);
+
+        const std::optional<TokenId> token = next_token();
+        if (!token) {
+            // Text may not go on, but a slot may be next.
+            const std::optional<std::string> slot = grammar_ ? grammar_->may_slot() : std::nullopt;
+            if (slot) {
+                if (!fill(*slot)) return;
+                continue;
+            }
+            if (grammar_ && grammar_->may_end()) return finish(Finish::end);
+            throw EngineError(Kind::bad_request, "the grammar allows none of the model's tokens");
+        }
+        hash_.update({reinterpret_cast<const char*>(logits_.data()), logits_.size() * sizeof(float)});
+        if (engine_.tokenizer_->ends_generation(*token)) return finish(Finish::end);
+        const std::string& piece = engine_.pieces_[static_cast<std::size_t>(*token)];
+        if (grammar_) grammar_->advance(piece);
+        if (!append(*token, piece)) return;
+    }
+}
+
+// The best token that may follow. At a place where either a slot or text may come, text comes only where it
+// is what the model would write unbidden; else nothing is returned, and the slot's turn has come.
+std::optional<TokenId> Generation::next_token()
+{
+    const std::uint64_t position = sequence_.tokens.size();
+    if (!grammar_) {
+        const std::size_t size = engine_.pieces_.size();
+        const auto token = choose_token({logits_.data(), size}, request_.sampling, position, nullptr);
+        if (!token) throw EngineError(Kind::malformed, "the model's logits are not numbers");
+        return token;
+    }
+    const std::span<const float> logits(logits_.data(), engine_.pieces_.size());
+    const auto allowed = [this](TokenId id) { return may_follow(id); };
+    if (grammar_->may_slot()) {
+        const auto unbidden = choose_token(logits, request_.sampling, position, nullptr);
+        return unbidden && may_follow(*unbidden) ? unbidden : std::nullopt;
+    }
+    return choose_token(logits, request_.sampling, position, allowed);
+}
+
+bool Generation::may_follow(TokenId id) const
+{
+    if (engine_.tokenizer_->ends_generation(id)) return grammar_->may_end();
+    const std::string& piece = engine_.pieces_[static_cast<std::size_t>(id)];
+    if (piece.empty() || !grammar_->first_bytes()[static_cast<std::uint8_t>(piece[0])]) return false;
+    return grammar_->accepts(piece);
+}
+
+bool Generation::append(TokenId id, std::string_view bytes)
+{
+    sequence_.tokens.push_back(id);
+    result_.tokens.push_back(id);
+    stream_.push(bytes);
+    if (!release(stream_.take())) {
+        finish(Finish::cancelled);
+    } else if (stream_.stopped()) {
+        finish(Finish::stop);
+    }
+    return !finished_;
+}
+
+bool Generation::release(std::string text)
+{
+    return text.empty() || !events_.on_text || events_.on_text(text);
+}
+
+// False when the generation is over.
+bool Generation::fill_slots()
+{
+    while (const std::optional<std::string> name = grammar_->at_slot()) {
+        if (!fill(*name)) return false;
+    }
+    return true;
+}
+
+bool Generation::fill(const std::string& name)
+{
+    GenerateEvents::SlotFill slot;
+    if (events_.on_slot) {
+        // What is held back for a stop text belongs before the slot.
+        if (!release(stream_.finish())) {
+            finish(Finish::cancelled);
+            return false;
+        }
+        slot = events_.on_slot(name, std::string_view(stream_.text()).substr(since_));
+    }
+    grammar_->pass_slot(name);
+    for (const TokenId id : engine_.tokenizer_->encode(slot.text)) {
+        if (sequence_.tokens.size() >= engine_.info_.context_tokens) {
+            throw EngineError(Kind::too_large, "a slot's text goes beyond the context of " +
+                                                   std::to_string(engine_.info_.context_tokens) + " tokens");
+        }
+        if (!append(id, engine_.pieces_[static_cast<std::size_t>(id)])) return false;
+    }
+    since_ = stream_.text().size();
+    if (slot.stop) finish(Finish::slot);
+    return !finished_;
+}
+
+Generated LocalEngine::generate(const GenerateRequest& request, const GenerateEvents& events)
+{
+    check_prompt(request.prompt, request.max_tokens);
+    const Units room(room_, pages_for(request.prompt.size() + request.max_tokens), request.cancel);
+    if (!room.held()) {
+        Generated nothing;
+        nothing.finish = Generated::Finish::cancelled;
+        nothing.prompt_tokens = request.prompt.size();
+        nothing.logits_hash = crypto::Sha256().finish();
+        return nothing;
+    }
+    return Generation(*this, request, events).run();
+}
+
+// Ids of a text with what the model wants around it, cut in the middle part where it is too long.
+std::vector<TokenId> LocalEngine::encode_whole(const std::string& text) const
+{
+    std::vector<TokenId> ids = tokenizer_->encode(text, true);
+    if (ids.size() > info_.context_tokens) {
+        const TokenId closing = ids.back();
+        ids.resize(info_.context_tokens);
+        ids.back() = closing;
+    }
+    return ids;
+}
+
+std::vector<float> LocalEngine::embed(std::span<const std::string> texts)
+{
+    if (!info_.embeds) throw EngineError(Kind::bad_request, info_.name + " makes no vectors of texts");
+    const std::size_t width = info_.embedding_size;
+    std::vector<float> out(texts.size() * width);
+    std::vector<float> hidden;
+    for (std::size_t first = 0; first < texts.size();) {
+        // As many texts as fit one step, each seeing only itself.
+        std::vector<Row> rows;
+        std::vector<std::size_t> sizes;
+        std::vector<std::unique_ptr<KvPages>> pages;
+        for (std::size_t i = first; i < texts.size(); ++i) {
+            const std::vector<TokenId> ids = encode_whole(texts[i]);
+            if (ids.empty()) throw EngineError(Kind::bad_request, "empty text");
+            if (rows.size() + ids.size() > Model::kStepRows) break;
+            pages.push_back(std::make_unique<KvPages>());
+            for (std::size_t p = 0; p < pages_for(ids.size()); ++p) {
+                pages.back()->push_back(std::make_shared<KvPage>(model_.shape().kv()));
+            }
+            for (std::size_t k = 0; k < ids.size(); ++k)
+                rows.push_back({ids[k], k, 0, ids.size(), pages.back().get()});
+            sizes.push_back(ids.size());
+        }
+        std::vector<std::size_t> wanted(rows.size());
+        for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = i;
+        {
+            const Units turn(turn_, 1, nullptr);
+            model_.forward(rows, wanted, hidden);
+        }
+        std::size_t row = 0;
+        for (std::size_t i = 0; i < sizes.size(); ++i) {
+            model_.pool_mean(hidden.data() + row * width, sizes[i], out.data() + (first + i) * width);
+            row += sizes[i];
+        }
+        first += sizes.size();
+    }
+    return out;
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> open_engine(const std::filesystem::path& model, const EngineOptions& options)
+{
+    kernels_for(options.isa);  // refuse before the long work
+    const Gguf file = Gguf::open(model, options.sha256);
+    const ModelShape shape = read_shape(file, options.context_tokens);
+    ModelInfo info = describe(file, shape, options, model);
+    const std::uint64_t available = available_memory();
+    if (info.memory_bytes > available) {
+        throw EngineError(Kind::too_large, model.string() + " needs " +
+                                               std::to_string(info.memory_bytes >> 20) + " MiB of memory; " +
+                                               std::to_string(available >> 20) + " MiB are available");
+    }
+    return std::make_unique<LocalEngine>(file, shape, std::move(info), options);
+}
+
+std::array<std::uint8_t, 32> hash_model(const std::filesystem::path& model)
+{
+    try {
+        return crypto::sha256_file(model);
+    } catch (const CryptoError& error) {
+        throw EngineError(Kind::io, error.what());
+    }
+}
+
+ModelInfo inspect_model(const std::filesystem::path& model, const EngineOptions& options)
+{
+    const Gguf file = Gguf::open(model, options.sha256);
+    return describe(file, read_shape(file, options.context_tokens), options, model);
+}
+
+}  // namespace jiphyeon

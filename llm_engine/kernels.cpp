@@ -1,0 +1,99 @@
+#include "kernels.hpp"
+
+#include <array>
+
+namespace jiphyeon {
+namespace {
+
+constexpr std::array<std::pair<Isa, std::string_view>, 5> kNames = {{{Isa::best, "best"},
+                                                                     {Isa::scalar, "scalar"},
+                                                                     {Isa::avx2, "avx2"},
+                                                                     {Isa::avx512, "avx512"},
+                                                                     {Isa::amx, "amx"}}};
+
+bool runs_avx2()
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+
+bool runs_avx512()
+{
+    return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
+}
+
+}  // namespace
+
+std::string_view isa_name(Isa isa)
+{
+    for (const auto& [id, name] : kNames) {
+        if (id == isa) return name;
+    }
+    return "best";
+}
+
+std::optional<Isa> isa_from_name(std::string_view name)
+{
+    for (const auto& [id, text] : kNames) {
+        if (text == name) return id;
+    }
+    return std::nullopt;
+}
+
+std::vector<Isa> available_isas()
+{
+    std::vector<Isa> isas = {Isa::scalar};
+    if (runs_avx2()) isas.push_back(Isa::avx2);
+    if (runs_avx512()) isas.push_back(Isa::avx512);
+    return isas;
+}
+
+const Kernels& kernels_for(Isa isa)
+{
+    const std::vector<Isa> isas = available_isas();
+    if (isa == Isa::best) isa = isas.back();
+    for (const Isa available : isas) {
+        if (available != isa) continue;
+        if (isa == Isa::avx512) return kKernelsAvx512;
+        if (isa == Isa::avx2) return kKernelsAvx2;
+        return kKernelsScalar;
+    }
+    throw EngineError(EngineError::Kind::unsupported,
+                      "this processor has no kernels for " + std::string(isa_name(isa)));
+}
+
+ActForm act_form(TensorType type)
+{
+    switch (type) {
+        case TensorType::q4_0:
+        case TensorType::q5_0:
+        case TensorType::q8_0:
+            return ActForm::per_32;
+        case TensorType::q4_k:
+        case TensorType::q6_k:
+            return ActForm::per_256;
+        case TensorType::f32:
+        case TensorType::f16:
+            break;
+    }
+    return ActForm::plain;
+}
+
+unsigned tile_tokens(std::size_t tokens)
+{
+    for (const unsigned size : {12u, 8u, 6u, 4u, 3u, 2u}) {
+        if (tokens >= size) return size;
+    }
+    return 1;
+}
+
+unsigned attend_queries(std::size_t queries)
+{
+    for (const unsigned size : {1u, 2u, 4u, 6u, 8u}) {
+        if (queries <= size) return size;
+    }
+    return kAttendQueries;
+}
+
+}  // namespace jiphyeon

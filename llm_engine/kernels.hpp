@@ -1,0 +1,136 @@
+// The inner loops of the engine, and why every CPU gets the same bits from them.
+//
+// A weight matrix is kept in panels of 16 rows. In a panel the rows lie interleaved, four columns of row 0,
+// four of row 1, … row 15, so that one 64-byte vector holds a "quad" of all 16 rows and a lane of a vector
+// register is always one output. No sum ever crosses lanes: the order of every float sum is the order of the
+// columns, whatever the register width. quants.hpp gives the layout of each type.
+//
+// A product of integers is exact. Weights become unsigned bytes (stored value + offset), activations signed
+// bytes in [-127, 127] with one scale per 32 columns (F32-scaled types) or per 256 (K types). Then
+//     32-column types   acc = fma(d_w * d_a, float(sum w a - offset * sum a), acc)              per 32
+//     Q4_K              acc = fma(d_w * d_a, float(sum_j s_j * sum w a), acc)                   per 256
+//                       acc = fma(-(dmin_w * d_a), float(sum_j m_j * sum a), acc)
+//     Q6_K              acc = fma(d_w * d_a, float(sum_j s_j * (sum w a - 32 sum a)), acc)      per 256
+// where everything inside float(...) is int32 and fits: the largest, Q6_K, stays below 2^27. VNNI, AVX2's
+// 16-bit products and plain C reach the same int32 by different ways, and what follows is one sequence of
+// IEEE operations. F16 and F32 weights are summed in four accumulators by column mod 4, (s0 + s1) + (s2 +
+// s3).
+//
+// Other float work (norms, softmax, activation functions, attention) is written once, over a vector of 16
+// lanes that each instruction set provides (kernels_body.hpp): element i of a sum belongs to lane i mod 16
+// and lanes are added as a tree of halves. Only correctly rounded operations are used (+ - * / sqrt fma),
+// exp and the error function are polynomials of these, and -ffp-contract=off keeps the compiler from fusing.
+//
+// Tokens come in tiles of up to 12 whose activations are interleaved as the weights are, so that one loaded
+// weight vector meets 12 broadcasts. The number of tokens, of tiles and of threads decides who computes an
+// output, never how. With few tokens weights are unpacked in registers (decoding then runs at the speed of
+// memory), with many once per panel into a buffer in the second-level cache.
+//
+// Attention goes over fixed chunks of 256 positions counted from position 0. A chunk gives its own maximum,
+// sum and weighted values; chunks are merged in ascending order, by whichever thread. Keys of a chunk lie
+// transposed in groups of 16 positions (lane = position), values by position (lane = dimension).
+//
+// A further instruction set is one more file like kernels_avx2.cpp: a struct Lanes, the body, the table.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "gguf.hpp"
+#include "jiphyeon/llm_engine.hpp"
+
+namespace jiphyeon {
+
+inline constexpr std::size_t kPanelRows = 16;
+inline constexpr std::size_t kTileTokens = 12;
+inline constexpr std::size_t kChunkPositions = 256;
+inline constexpr std::size_t kAttendQueries = 12;
+
+// What a weight type wants of the activations.
+enum class ActForm : std::uint8_t { plain, per_32, per_256 };
+ActForm act_form(TensorType type);
+
+// Activations of `tokens` rows, interleaved; only the arrays of one form are set. T = tokens.
+struct ActTile {
+    unsigned tokens = 0;
+    const float* values = nullptr;        // plain: [columns][T]
+    const std::int32_t* quads = nullptr;  // [columns / 4][T], four signed bytes each
+    const float* scales = nullptr;        // [blocks][T]
+    // per_32: [blocks][3][T], -8, -16 and -128 times the sum of the block.
+    // per_256: [blocks][16][T], -32 times the sums of 16 columns.
+    const std::int32_t* bias = nullptr;
+    const std::int32_t* pairs = nullptr;  // per_256: [blocks][4][T], the sums of two 32s as two int16
+};
+// The same arrays, to be written for token `at` of the tile.
+struct ActTileOut {
+    unsigned tokens = 0;
+    unsigned at = 0;
+    float* values = nullptr;
+    std::int32_t* quads = nullptr;
+    float* scales = nullptr;
+    std::int32_t* bias = nullptr;
+    std::int32_t* pairs = nullptr;
+};
+
+// One type's products of a panel with a tile. `out` gets 16 floats per token, `stride` floats apart.
+// tile_tokens(): the sizes a tile may have.
+using TileProduct = void (*)(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, float* out,
+                             std::size_t stride);
+struct TypeKernels {
+    TileProduct product = nullptr;           // from the panel as stored
+    TileProduct product_unpacked = nullptr;  // from what `unpack` wrote
+    void (*unpack)(const std::uint8_t* panel, std::size_t columns, std::uint8_t* out) = nullptr;
+    std::size_t unpacked_bytes_per_256 = 0;
+};
+
+// A chunk's share of attention for T queries of one key/value head.
+struct AttendChunk {
+    unsigned queries = 0;                   // T: 1, 2, 4, 6, 8 or 12
+    std::size_t head_size = 0;              // a multiple of 16
+    const float* q = nullptr;               // [head_size][T], scaled
+    const std::uint16_t* keys = nullptr;    // f16 [16][head_size][16]
+    const std::uint16_t* values = nullptr;  // f16 [256][head_size]
+    const int* begin = nullptr;             // [T] first position of the chunk that the query sees, and
+    const int* end = nullptr;               // [T] one past the last
+    float* maximum = nullptr;               // [T] out; -infinity where it sees nothing
+    float* sum = nullptr;                   // [T] out
+    float* out = nullptr;                   // [T][head_size]
+};
+
+struct Kernels {
+    Isa isa;
+    TypeKernels types[15];  // by TensorType; empty where there is no such type
+
+    void (*quantize_32)(const float* x, std::size_t columns, const ActTileOut& out);
+    void (*quantize_256)(const float* x, std::size_t columns, const ActTileOut& out);
+
+    // n: a multiple of 16 everywhere. `out` may be `x`.
+    void (*rms_norm)(const float* x, const float* weight, std::size_t n, float epsilon, float* out);
+    void (*layer_norm)(const float* x, const float* weight, const float* bias, std::size_t n, float epsilon,
+                       float* out);
+    void (*silu_multiply)(const float* gate, const float* up, std::size_t n, float* out);
+    void (*gelu)(const float* x, std::size_t n, float* out);  // by the error function
+    void (*l2_normalize)(const float* x, std::size_t n, float* out);
+    void (*to_half)(const float* x, std::size_t n, std::uint16_t* out);
+
+    void (*attend)(const AttendChunk& chunk);
+    // Adds a chunk's (maximum, sum, out) to a running one that starts as (-infinity, 0, 0).
+    void (*merge)(float* maximum, float* sum, float* out, float chunk_maximum, float chunk_sum,
+                  const float* chunk_out, std::size_t head_size);
+
+    const TypeKernels& of(TensorType type) const { return types[static_cast<std::size_t>(type)]; }
+};
+
+// Throws unsupported where this CPU cannot run them. best: the fastest that it can.
+const Kernels& kernels_for(Isa isa);
+
+// The largest size a tile may have that is at most `tokens`: 12, 8, 6, 4, 3, 2 or 1.
+unsigned tile_tokens(std::size_t tokens);
+// The smallest number of queries an AttendChunk may have that is at least `queries` (at most 12).
+unsigned attend_queries(std::size_t queries);
+
+extern const Kernels kKernelsScalar;
+extern const Kernels kKernelsAvx2;
+extern const Kernels kKernelsAvx512;
+
+}  // namespace jiphyeon

@@ -1,0 +1,159 @@
+// AVX-512 with VNNI: a vector of 16 lanes is one register.
+#include <immintrin.h>
+
+#include "kernels.hpp"
+
+namespace jiphyeon {
+namespace {
+
+struct Lanes {
+    using F = __m512;
+    using I = __m512i;
+    using B = __m512i;
+    static constexpr bool kSigned8 = false;  // vpdpbusd takes unsigned weights only
+
+    static F load(const float* p) { return _mm512_loadu_ps(p); }
+    static void store(float* p, F x) { _mm512_storeu_ps(p, x); }
+    static F set1(float x) { return _mm512_set1_ps(x); }
+    static F zero() { return _mm512_setzero_ps(); }
+    static F add(F a, F b) { return _mm512_add_ps(a, b); }
+    static F sub(F a, F b) { return _mm512_sub_ps(a, b); }
+    static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
+    static F div(F a, F b) { return _mm512_div_ps(a, b); }
+    static F sqrt(F a) { return _mm512_sqrt_ps(a); }
+    static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+    static F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
+    static F max(F a, F b) { return _mm512_max_ps(a, b); }
+    static F min(F a, F b) { return _mm512_min_ps(a, b); }
+    static F abs(F a) { return _mm512_abs_ps(a); }
+    static F load_half(const std::uint16_t* p)
+    {
+        return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    }
+    static void store_half(std::uint16_t* p, F x)
+    {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                            _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    }
+    static F zero_below(F x, F limit, F y)
+    {
+        return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, limit, _CMP_LT_OQ), y, _mm512_setzero_ps());
+    }
+    static F select_below(F x, F limit, F below, F other)
+    {
+        return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, limit, _CMP_LT_OQ), other, below);
+    }
+    static F keep_between(F x, int begin, int end, F other)
+    {
+        return _mm512_mask_blend_ps(static_cast<__mmask16>(first_lanes(end) & ~first_lanes(begin)), other, x);
+    }
+    // y * 2^n, where the low bits of t hold n.
+    static F scale_by_power(F y, F t)
+    {
+        return _mm512_castsi512_ps(
+            _mm512_add_epi32(_mm512_castps_si512(y), _mm512_slli_epi32(_mm512_castps_si512(t), 23)));
+    }
+    static void store_low_bytes(std::int8_t* p, F x)
+    {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(x)));
+    }
+    static float reduce_add(F x)
+    {
+        const __m256 low = _mm512_castps512_ps256(x);
+        const __m256 high = _mm512_extractf32x8_ps(x, 1);
+        const __m256 by8 = _mm256_add_ps(low, high);
+        const __m128 by4 = _mm_add_ps(_mm256_castps256_ps128(by8), _mm256_extractf128_ps(by8, 1));
+        const __m128 by2 = _mm_add_ps(by4, _mm_movehl_ps(by4, by4));
+        return _mm_cvtss_f32(_mm_add_ss(by2, _mm_movehdup_ps(by2)));
+    }
+    static float reduce_max(F x)
+    {
+        const __m256 by8 = _mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+        const __m128 by4 = _mm_max_ps(_mm256_castps256_ps128(by8), _mm256_extractf128_ps(by8, 1));
+        const __m128 by2 = _mm_max_ps(by4, _mm_movehl_ps(by4, by4));
+        return _mm_cvtss_f32(_mm_max_ss(by2, _mm_movehdup_ps(by2)));
+    }
+
+    static I zero_int() { return _mm512_setzero_si512(); }
+    static I load_int(const std::int32_t* p) { return _mm512_loadu_si512(p); }
+    static void store_int(std::int32_t* p, I x) { _mm512_storeu_si512(p, x); }
+    static I load_u8(const std::uint8_t* p)
+    {
+        return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    }
+    static I load_s8(const std::int8_t* p)
+    {
+        return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    }
+    static I join16(I low, I high) { return _mm512_or_si512(low, _mm512_slli_epi32(high, 16)); }
+    static I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
+    static I mul_int(I a, I b) { return _mm512_mullo_epi32(a, b); }
+    static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
+    static I dot_pair(I acc, I pairs, std::int32_t a)
+    {
+        return _mm512_dpwssd_epi32(acc, pairs, _mm512_set1_epi32(a));
+    }
+
+    static B load_bytes(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
+    static void store_bytes(std::uint8_t* p, B x) { _mm512_storeu_si512(p, x); }
+    static B low4(B x) { return _mm512_and_si512(x, _mm512_set1_epi8(15)); }
+    static B high4(B x) { return low4(_mm512_srli_epi16(x, 4)); }
+    static B flip_sign(B x) { return _mm512_xor_si512(x, _mm512_set1_epi8(-128)); }
+    // Bit kQuad of each byte of `bits` as bit 4.
+    template <int kQuad>
+    static B or_bit4(B low, B bits)
+    {
+        const B moved = kQuad <= 4 ? _mm512_slli_epi16(bits, kQuad <= 4 ? 4 - kQuad : 0)
+                                   : _mm512_srli_epi16(bits, kQuad > 4 ? kQuad - 4 : 0);
+        return _mm512_or_si512(low, _mm512_and_si512(moved, _mm512_set1_epi8(16)));
+    }
+    // Bits 2 kQuad and 2 kQuad + 1 of each byte of `bits` as bits 4 and 5.
+    template <int kQuad>
+    static B or_bits45(B low, B bits)
+    {
+        const B moved =
+            kQuad <= 2 ? _mm512_slli_epi16(bits, kQuad <= 2 ? 4 - 2 * kQuad : 0) : _mm512_srli_epi16(bits, 2);
+        return _mm512_or_si512(low, _mm512_and_si512(moved, _mm512_set1_epi8(48)));
+    }
+    static void unpack_6bit(const std::uint8_t* p, std::uint8_t* scales, std::uint8_t* minima)
+    {
+        const B first = load_bytes(p);
+        const B second = load_bytes(p + 64);
+        const B third = load_bytes(p + 128);
+        const B six = _mm512_set1_epi8(63);
+        const B top = _mm512_set1_epi8(48);
+        store_bytes(scales, _mm512_and_si512(first, six));
+        store_bytes(minima, _mm512_and_si512(second, six));
+        store_bytes(scales + 64,
+                    _mm512_or_si512(low4(third), _mm512_and_si512(_mm512_srli_epi16(first, 2), top)));
+        store_bytes(minima + 64,
+                    _mm512_or_si512(high4(third), _mm512_and_si512(_mm512_srli_epi16(second, 2), top)));
+    }
+
+    template <int kMaxWeight>
+    struct Sub {
+        I total;
+        void start(std::int32_t bias) { total = _mm512_set1_epi32(bias); }
+        void dot(B weights, std::int32_t a)
+        {
+            total = _mm512_dpbusd_epi32(total, weights, _mm512_set1_epi32(a));
+        }
+        I finish() const { return total; }
+    };
+
+private:
+    static unsigned first_lanes(int count)
+    {
+        return count <= 0 ? 0u : count >= 16 ? 0xffffu : (1u << count) - 1u;
+    }
+};
+
+}  // namespace
+}  // namespace jiphyeon
+
+#define JIPHYEON_UNROLL(n) _Pragma("GCC unroll 12")
+#include "kernels_body.hpp"
+
+namespace jiphyeon {
+constinit const Kernels kKernelsAvx512 = make_kernels(Isa::avx512);
+}

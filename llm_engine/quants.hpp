@@ -1,0 +1,120 @@
+// Weight matrices in panels, activations in tiles, and their product. kernels.hpp has the arithmetic.
+//
+// Panels (16 rows; a quad is 4 columns of each row, 64 bytes), per block of columns, sizes in bytes:
+//     F32   column: 16 floats (64)                 F16   column: 16 halves (32)
+//     Q4_0  32 columns: 16 halves d; 4 vectors, low nibbles quad e, high nibbles quad e + 4      (288)
+//     Q5_0  32 columns: 16 halves d; 1 vector of fifth bits, bit q for quad q; as Q4_0           (352)
+//     Q8_0  32 columns: 16 halves d; 8 quads of signed bytes                                     (544)
+//     Q4_K  256 columns: 16 halves d; 16 halves dmin; the 12 scale bytes of the file, 16 rows each; 4 chunks
+//           of 8 vectors, low nibbles of sub-block 2c, high ones of 2c + 1                        (2304)
+//     Q6_K  256 columns: 16 halves d; 16 x 16 scales; per sub-block of 16 columns 2 vectors of nibbles (quads
+//           0|1, 2|3) and one of upper bits, bits 2q and 2q + 1 for quad q                        (3360)
+// A row takes as many bytes as in the file, and a matrix lies in memory in the order in which it is read.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "gguf.hpp"
+#include "kernels.hpp"
+#include "threads.hpp"
+
+namespace jiphyeon {
+
+float half_to_float(std::uint16_t half);
+// n elements of whole blocks as the file has them, by the formulas of the format.
+void dequantize(TensorType type, const std::uint8_t* data, std::size_t n, float* out);
+// Bytes of one panel.
+std::size_t panel_bytes(TensorType type, std::size_t columns);
+
+class Matrix {
+public:
+    Matrix() = default;
+    // Throws EngineError unsupported (type), malformed (a row that is no multiple of 4 columns).
+    Matrix(const GgufTensor& tensor, ThreadPool& pool);
+
+    TensorType type() const { return type_; }
+    std::size_t rows() const { return rows_; }
+    std::size_t columns() const { return columns_; }
+    std::size_t padded_rows() const { return panels() * kPanelRows; }
+    std::size_t panels() const { return (rows_ + kPanelRows - 1) / kPanelRows; }
+    const std::uint8_t* panel(std::size_t i) const { return bytes_.get() + i * panel_bytes_; }
+    explicit operator bool() const { return rows_ != 0; }
+    std::size_t bytes() const { return panels() * panel_bytes_; }
+
+    // Row r as floats: columns() of them.
+    void row(std::size_t r, float* out) const;
+
+private:
+    struct Unmap {
+        std::size_t size;
+        void operator()(std::uint8_t* p) const noexcept;
+    };
+    TensorType type_ = TensorType::f32;
+    std::size_t rows_ = 0;
+    std::size_t columns_ = 0;
+    std::size_t panel_bytes_ = 0;
+    std::unique_ptr<std::uint8_t, Unmap> bytes_{nullptr, Unmap{0}};
+};
+
+// The inputs of a product, in the forms that its matrices want.
+class Activations {
+public:
+    // Room for `tokens` x `columns` in each form that is asked for; earlier contents are lost.
+    void shape(std::size_t tokens, std::size_t columns, bool plain, bool per_32, bool per_256);
+    // Writes token i. Any number of threads, each with other tokens.
+    void fill(const Kernels& kernels, std::size_t token, const float* x);
+
+    std::size_t tokens() const { return tokens_; }
+    std::size_t tiles() const { return tiles_.size(); }
+    std::size_t tile_first(std::size_t i) const { return tiles_[i].first; }
+    ActTile tile(std::size_t i, ActForm form) const;
+
+private:
+    struct Span {
+        std::size_t first = 0;
+        unsigned tokens = 0;
+    };
+    struct Form {
+        bool used = false;
+        std::vector<std::int32_t> quads;
+        std::vector<float> scales;
+        std::vector<std::int32_t> bias;
+        std::vector<std::int32_t> pairs;
+    };
+    ActTileOut out(Form& form, const Span& span, std::size_t block) const;
+
+    std::size_t tokens_ = 0;
+    std::size_t columns_ = 0;
+    std::vector<Span> tiles_;
+    std::vector<std::size_t> tile_of_;  // by token
+    bool plain_ = false;
+    std::vector<float> values_;
+    Form per_32_;
+    Form per_256_;
+};
+
+struct Product {
+    const Matrix* matrix = nullptr;
+    float* out = nullptr;    // [tokens][stride]
+    std::size_t stride = 0;  // at least matrix->padded_rows()
+};
+
+// What a thread unpacks panels into.
+class UnpackSpace {
+public:
+    explicit UnpackSpace(unsigned threads) : buffers_(threads) {}
+    std::uint8_t* get(unsigned thread, std::size_t bytes);
+
+private:
+    std::vector<std::vector<std::uint8_t>> buffers_;
+};
+
+// All products of the same activations in one go.
+void multiply(ThreadPool& pool, const Kernels& kernels, UnpackSpace& space, const Activations& activations,
+              std::span<const Product> products);
+
+}  // namespace jiphyeon

@@ -1,0 +1,83 @@
+#include "threads.hpp"
+
+#include <algorithm>
+
+namespace jiphyeon {
+namespace {
+
+// Some 20 microseconds: longer than the serial stretches between the loops of one layer, far shorter than a
+// time slice of a shared processor.
+constexpr int kSpins = 1000;
+
+void pause()
+{
+    __builtin_ia32_pause();
+}
+
+// Waits until `value` is no longer `old`.
+void await_change(const std::atomic<std::uint32_t>& value, std::uint32_t old)
+{
+    for (int i = 0; i < kSpins; ++i) {
+        if (value.load(std::memory_order_acquire) != old) return;
+        pause();
+    }
+    while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(unsigned threads)
+{
+    for (unsigned i = 1; i < std::max(1u, threads); ++i) workers_.emplace_back([this, i] { work(i); });
+}
+
+ThreadPool::~ThreadPool()
+{
+    ending_ = true;
+    generation_.fetch_add(1, std::memory_order_release);
+    generation_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::run_erased(std::size_t count, std::size_t grain, void* body, Call call)
+{
+    if (count == 0) return;
+    if (workers_.empty() || count <= grain) {
+        call(body, 0, count, 0);
+        return;
+    }
+    body_ = body;
+    call_ = call;
+    count_ = count;
+    grain_ = grain;
+    next_.store(0, std::memory_order_relaxed);
+    busy_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
+    generation_.fetch_add(1, std::memory_order_release);
+    generation_.notify_all();
+    take_pieces(0);
+    for (std::uint32_t busy = busy_.load(std::memory_order_acquire); busy != 0;
+         busy = busy_.load(std::memory_order_acquire)) {
+        await_change(busy_, busy);
+    }
+}
+
+void ThreadPool::take_pieces(unsigned thread)
+{
+    for (;;) {
+        const std::size_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
+        if (begin >= count_) return;
+        call_(body_, begin, std::min(begin + grain_, count_), thread);
+    }
+}
+
+void ThreadPool::work(unsigned thread)
+{
+    for (std::uint32_t seen = 0;; ++seen) {
+        await_change(generation_, seen);
+        if (ending_) return;
+        take_pieces(thread);
+        if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+    }
+}
+
+}  // namespace jiphyeon
