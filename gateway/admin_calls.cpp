@@ -114,7 +114,9 @@ Json call_backup(const Call& call)
     if (std::filesystem::exists(to))
         throw GatewayError(GatewayError::Kind::conflict, "그 이름이 이미 있습니다.");
     const Receipt receipt = call.state.note(call.caller, "backup", "granted", {});
-    call.state.parts.index.backup(to);
+    std::filesystem::create_directories(to);
+    call.state.parts.index.backup(to / "index");
+    call.state.parts.audit.backup(to / "audit");  // after the index: no stored question without its record
     return {{"to", to.string()}, {"receipt", to_json(receipt)}};
 }
 

@@ -1,160 +1,238 @@
-// Asking: the stream of checked sentences, their citations, the outcome and what can be done next.
-import { ApiError, call, stream } from "./api.js";
-import { byId, make } from "./dom.js";
-import { openEvidence, placeText } from "./evidence.js";
-import { sendOnEnter } from "./send_key.js";
+// Questions and their answers, one below the other. Sentences appear as they are released; each bears the
+// numbers of its evidence as buttons.
+import { askStream, post } from "./api.js";
+import { $, announce, el, show } from "./dom.js";
+import { sendOnEnter } from "./enter.js";
+import { closeEvidence, openEvidence } from "./evidence.js";
+import { labelText, outcomeText, placeText } from "./words.js";
 
-const form = byId("ask-form");
-const question = byId("question");
-const status = byId("ask-status");
-const answers = byId("answers");
-const cancel = byId("cancel");
-const send = byId("send");
-let running = null; // AbortController of the question under way
+let running = null;  // AbortController of the question that is being answered
 
-export function openAsk() {
-  byId("as-of").max = "2999-12-31";
-  question.focus();
-}
-
-sendOnEnter(question, () => form.requestSubmit());
-cancel.addEventListener("click", () => running?.abort());
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  const text = question.value.trim();
-  if (text && !running) ask(text);
-});
-
-async function ask(text) {
-  running = new AbortController();
-  question.value = "";
-  send.disabled = true;
-  cancel.hidden = false;
-  status.textContent = "문서를 찾고 있습니다.";
-  const turn = new Turn(text);
-  answers.prepend(turn.element);
-  const body = { question: text };
-  if (byId("as-of").value) body.as_of = byId("as-of").value;
-  try {
-    await stream("/api/ask", body, (name, data) => turn.on(name, data), running.signal);
-    if (!turn.finished) turn.fail("답이 중간에 끊어졌습니다. 다시 물어 주십시오.");
-  } catch (error) {
-    if (error.name === "AbortError") turn.fail("멈추었습니다. 여기까지의 답과 멈춘 사실이 기록에 남습니다.");
-    else turn.fail(error instanceof ApiError ? error.message : "서버와의 연결이 끊어졌습니다. 다시 물어 주십시오.");
-  }
-  running = null;
-  send.disabled = false;
-  cancel.hidden = true;
-  question.focus();
-}
-
-// One question and its answer on the page.
 class Turn {
-  constructor(text) {
-    this.text = text;
-    this.evidence = new Map();
-    this.finished = false;
-    this.sentences = make("p", { className: "sentences waiting", "aria-live": "polite" });
-    this.after = make("div");
-    this.element = make("article", { className: "turn" }, make("h2", {}, text), this.sentences, this.after);
+  constructor(question) {
+    this.question = question;
+    this.evidence = new Map();  // n -> item
+    this.sentences = [];
+    this.status = el("p", { class: "turn-status working" }, "문서를 찾고 있습니다.");
+    this.text = el("div", { class: "turn-text", "aria-live": "polite", "aria-relevant": "additions" });
+    this.foot = el("div", {});
+    this.element = el("article", { class: "turn", "aria-label": `질문: ${question}` },
+      el("h2", { class: "turn-question" }, question),
+      el("div", { class: "card turn-card" }, this.status, this.text, this.foot));
   }
 
-  on(name, data) {
-    if (name === "queued") status.textContent = `앞에 ${data.place}개의 질문이 있습니다. 차례를 기다립니다.`;
-    else if (name === "evidence") this.setEvidence(data.evidence);
-    else if (name === "sentence") this.addSentence(data.sentence);
-    else if (name === "done") this.finish(data);
-    else if (name === "error") this.fail(data.error.message);
+  say(text, working = true) {
+    this.status.textContent = text;
+    this.status.classList.toggle("working", working);
+    show(this.status, Boolean(text));
+    if (text) announce(text);
   }
 
-  setEvidence(evidence) {
-    for (const item of evidence) this.evidence.set(item.n, item);
-    if (!this.finished) status.textContent = `근거 ${evidence.length}곳을 읽고 답을 쓰고 있습니다.`;
+  onEvent(name, data) {
+    if (name === "queued") this.say(`앞에 ${data.place}명이 묻고 있습니다. 차례가 되면 바로 찾습니다.`);
+    else if (name === "evidence") this.onEvidence(data.evidence);
+    else if (name === "sentence") this.onSentence(data.sentence);
+    else if (name === "done") this.onDone(data);
+    else if (name === "error") this.onFailed(data.error?.message);
   }
 
-  addSentence(sentence) {
-    const element = make("span", { className: `sentence ${sentence.support}` }, sentence.text);
-    for (const n of sentence.citations) {
-      const item = this.evidence.get(n);
-      const chip = make("button", { type: "button", className: "cite", "aria-expanded": "false", "aria-controls": "evidence" }, `${n}`);
-      chip.setAttribute("aria-label", item ? `근거 ${n}: ${item.document} ${placeText(item)}` : `근거 ${n}`);
-      chip.title = item ? `${item.document} ${placeText(item)}` : "";
-      const spans = (sentence.spans ?? []).filter((span) => span.n === n);
-      chip.addEventListener("click", () => item && openEvidence(item, spans, chip));
-      element.append(" ", chip);
-    }
-    if (sentence.doubt) element.append(" ", make("span", { className: "doubt" }, `(확인되지 않음: ${sentence.doubt})`));
-    this.sentences.append(element, " ");
+  onEvidence(items) {
+    for (const item of items) this.evidence.set(item.n, item);
+    if (items.length) this.say(`근거가 될 만한 대목 ${items.length}곳을 읽고 답을 쓰고 있습니다.`);
   }
 
-  finish(reply) {
+  onSentence(sentence) {
+    this.sentences.push(sentence);
+    const span = el("span", { class: sentence.support === "partial" ? "sentence partial" : "sentence" }, sentence.text);
+    const parts = [span];
+    for (const n of sentence.citations) parts.push(this.citeButton(n));
+    if (sentence.doubt) parts.push(el("span", { class: "doubt" }, ` (확인하지 못함: ${sentence.doubt})`));
+    this.text.append(...parts, " ");
+  }
+
+  citeButton(n) {
+    const item = this.evidence.get(n);
+    return el("button", {
+      type: "button", class: "cite", "aria-pressed": "false",
+      "aria-label": `근거 ${n} 보기${item ? `: ${item.document} ${placeText(item)}` : ""}`,
+      title: item ? `${item.document} ${placeText(item)}` : null,
+      onclick: (event) => this.open(n, event.currentTarget),
+    }, `[${n}]`);
+  }
+
+  spansOf(n) {
+    return this.sentences.flatMap((sentence) => (sentence.spans || []).filter((span) => span.n === n));
+  }
+
+  open(n, opener) {
+    const item = this.evidence.get(n);
+    if (item) openEvidence(item, this.spansOf(n), opener);
+  }
+
+  onFailed(message) {
     this.finished = true;
-    this.sentences.classList.remove("waiting");
-    this.setEvidence(reply.evidence ?? []);
-    if (reply.label && reply.label !== "public") this.sentences.before(make("span", { className: "banner" }, `이 답에 쓰인 문서의 등급: ${reply.label}`));
-    const told = reply.message || (reply.sentences.length === 0 ? reply.answer : "");
-    if (told) this.after.append(make("p", { className: reply.outcome === "answered" ? "outcome" : "outcome warn" }, told));
-    if (reply.embedded !== undefined && reply.embedded < 0.999) this.after.append(make("p", { className: "hint" }, `새 문서의 ${Math.round((1 - reply.embedded) * 100)}%는 아직 낱말로만 찾습니다.`));
-    this.after.append(this.sourceLists(reply), this.foot(reply));
-    status.textContent = reply.sentences.length > 0 ? "답을 마쳤습니다." : "찾기를 마쳤습니다.";
+    this.say("", false);
+    this.foot.replaceChildren(el("p", { class: "outcome caution", role: "alert" }, outcomeText("failed", message)));
   }
 
-  fail(message) {
+  onStopped() {
     this.finished = true;
-    this.sentences.classList.remove("waiting");
-    this.after.append(make("p", { className: "outcome warn", role: "alert" }, message));
-    status.textContent = "";
+    this.say("", false);
+    this.foot.replaceChildren(el("p", { class: "outcome" }, outcomeText("cancelled")));
+    announce("답을 멈췄습니다.");
   }
 
-  sourceLists(reply) {
+  onDone(reply) {
+    this.finished = true;
+    this.reply = reply;
+    for (const item of reply.evidence) this.evidence.set(item.n, item);
+    this.say("", false);
+    const parts = [];
+    const message = reply.outcome === "answered" ? "" : outcomeText(reply.outcome, reply.message);
+    const caution = reply.outcome === "partly_supported" || reply.outcome === "conflicting";
+    if (message) parts.push(el("p", { class: caution ? "outcome caution" : "outcome" }, message));
+    parts.push(this.footOf(reply));
+    this.foot.replaceChildren(...parts);
+    announce(reply.sentences.length ? "답이 끝났습니다." : message);
+  }
+
+  sourceRow(item) {
+    return el("li", {}, el("button", { type: "button", class: "source", "aria-pressed": "false",
+        onclick: (event) => this.open(item.n, event.currentTarget) },
+      el("span", { class: "source-n" }, `[${item.n}]`),
+      el("span", {}, item.document, " ", el("span", { class: "source-place" }, placeText(item)))));
+  }
+
+  sourceList(items) { return el("ol", { class: "source-list" }, ...items.map((item) => this.sourceRow(item))); }
+
+  footOf(reply) {
     const cited = reply.evidence.filter((item) => item.cited);
     const others = reply.evidence.filter((item) => !item.cited);
-    const box = make("div");
-    if (cited.length > 0) box.append(sources(cited, "답의 근거"));
-    if (others.length > 0) box.append(make("details", { open: cited.length === 0 }, make("summary", {}, `함께 찾은 곳 ${others.length}`), sources(others, "함께 찾은 곳")));
-    return box;
+    const parts = [];
+    if (cited.length) parts.push(el("h3", {}, "근거 문서"), this.sourceList(cited));
+    if (others.length && cited.length)
+      parts.push(el("details", { class: "more" }, el("summary", {}, `함께 찾은 대목 ${others.length}곳`), this.sourceList(others)));
+    else if (others.length) parts.push(el("h3", {}, "찾은 대목"), this.sourceList(others));
+    if (reply.embedded < 1)
+      parts.push(el("p", { class: "small" }, `문서의 ${Math.floor(reply.embedded * 100)}%만 뜻으로 찾을 수 있게 준비되었습니다. 나머지는 낱말로만 찾았습니다.`));
+    parts.push(this.acts(reply));
+    return el("div", { class: "turn-foot" }, ...parts);
   }
 
-  foot(reply) {
-    const foot = make("div", { className: "foot" });
-    const copy = make("button", { type: "button", className: "quiet" }, "근거와 함께 복사");
-    copy.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(this.plainText(reply));
-      copy.textContent = "복사했습니다";
-    });
-    foot.append(copy);
-    for (const [verdict, label] of [["good", "도움이 됨"], ["bad", "맞지 않음"]]) {
-      const button = make("button", { type: "button", className: "quiet", "aria-pressed": "false" }, label);
-      button.addEventListener("click", () => this.feedback(reply.receipt.leaf, verdict, button, foot));
-      foot.append(button);
+  acts(reply) {
+    const line = el("div", { class: "turn-acts" });
+    const box = el("div", {});
+    if (reply.sentences.length) {
+      line.append(el("span", { class: "badge" }, "AI가 만든 답"), el("span", { class: "badge" }, labelText(reply.label)));
+      line.append(el("button", { type: "button", class: "secondary", onclick: (event) => this.copy(event.currentTarget) }, "근거와 함께 복사"));
     }
-    foot.append(make("span", { className: "receipt", title: `root ${reply.receipt.root}` }, `기록 ${reply.receipt.leaf} · ${(reply.timings_ms.total / 1000).toFixed(1)}초`));
-    return foot;
+    const buttons = [["good", "도움이 됨"], ["bad", "도움이 안 됨"]].map(([verdict, word]) =>
+      el("button", { type: "button", class: "secondary", "aria-pressed": "false",
+        onclick: (event) => this.judge(verdict, event.currentTarget, buttons, box) }, word));
+    line.append(...buttons, el("span", { class: "receipt", title: `기록의 뿌리 ${reply.receipt.root}` }, `기록 번호 ${reply.receipt.leaf}`));
+    return el("div", {}, line, box);
   }
 
-  async feedback(leaf, verdict, button, foot) {
+  judge(verdict, button, buttons, box) {
+    for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
+    const send = async (comment) => {
+      try {
+        await post("/api/feedback", { leaf: this.reply.record, verdict, ...(comment ? { comment } : {}) });
+        box.replaceChildren(el("p", { class: "small", role: "status" }, "의견을 남겼습니다. 고맙습니다."));
+      } catch (error) {
+        box.replaceChildren(el("p", { class: "alert", role: "alert" }, error.message));
+      }
+    };
+    if (verdict === "good") { send(""); return; }
+    const id = `comment-${this.reply.record}`;
+    const input = el("input", { id, maxlength: "2000" });
+    box.replaceChildren(el("form", { class: "comment", onsubmit: (event) => { event.preventDefault(); send(input.value.trim()); } },
+      el("label", { for: id }, "무엇이 잘못되었습니까? 개인정보는 적지 마십시오."), input,
+      el("button", { type: "submit", class: "primary" }, "보내기")));
+    input.focus();
+  }
+
+  // The answer never travels without its sources and without saying who made it.
+  textWithSources() {
+    const cited = this.reply.evidence.filter((item) => item.cited)
+      .map((item) => `[${item.n}] ${[item.document, placeText(item), `제${item.version}판`].filter(Boolean).join(", ")}`);
+    return [`질문: ${this.question}`, "", this.reply.answer, "", "근거", ...cited, "",
+      `등급: ${labelText(this.reply.label)}`,
+      `이 글은 인공지능(집현)이 만들었습니다. 기록 번호 ${this.reply.receipt.leaf}.`].join("\n");
+  }
+
+  async copy(button) {
     try {
-      await call("POST", "/api/feedback", { leaf, verdict });
-      for (const other of foot.querySelectorAll("[aria-pressed]")) other.setAttribute("aria-pressed", String(other === button));
-      status.textContent = "의견을 남겼습니다.";
-    } catch (error) {
-      status.textContent = error.message;
+      await navigator.clipboard.writeText(this.textWithSources());
+      button.textContent = "복사했습니다";
+      announce("답을 근거와 함께 복사했습니다.");
+    } catch {
+      button.textContent = "복사할 수 없습니다";
     }
-  }
-
-  plainText(reply) {
-    const cited = reply.evidence.filter((item) => item.cited).map((item) => `[${item.n}] ${item.document}, ${placeText(item)}`);
-    return [`질문: ${this.text}`, reply.answer, ...cited, `집현이 인공지능으로 만든 답입니다. 기록 ${reply.receipt.leaf}, ${reply.receipt.root}`].join("\n");
+    setTimeout(() => { button.textContent = "근거와 함께 복사"; }, 2500);
   }
 }
 
-function sources(items, label) {
-  const list = make("ul", { className: "sources", "aria-label": label });
-  for (const item of items) {
-    const button = make("button", { type: "button", "aria-expanded": "false", "aria-controls": "evidence" },
-      make("span", { className: "n" }, `[${item.n}]`), make("span", {}, item.document), make("span", { className: "place" }, placeText(item)));
-    button.addEventListener("click", () => openEvidence(item, [], button));
-    list.append(make("li", {}, button));
+function setRunning(controller) {
+  running = controller;
+  show($("ask-stop"), Boolean(controller));
+  $("ask-send").disabled = Boolean(controller);
+}
+
+function fit(field) {
+  field.style.height = "auto";
+  field.style.height = `${Math.min(field.scrollHeight, 224)}px`;
+}
+
+async function send() {
+  const field = $("question");
+  const question = field.value.trim();
+  if (!question || running) return;
+  field.value = "";
+  fit(field);
+  $("view-ask").classList.add("asked");
+  closeEvidence();
+  const turn = new Turn(question);
+  $("answers").append(turn.element);
+  turn.element.scrollIntoView({ block: "start" });
+  const controller = new AbortController();
+  setRunning(controller);
+  const asOf = $("as-of").value;
+  try {
+    await askStream({ question, ...(asOf ? { as_of: asOf } : {}) }, (name, data) => turn.onEvent(name, data), controller.signal);
+    if (!turn.finished) turn.onFailed("답이 오다가 끊겼습니다. 지난 질문에서 확인하거나 다시 물어 주십시오.");
+  } catch (error) {
+    if (error.name === "AbortError") turn.onStopped();
+    else turn.onFailed(error.message);
+  } finally {
+    setRunning(null);
+    field.focus();
   }
-  return list;
+}
+
+export function stopAsking() {
+  if (!running) return false;
+  running.abort();
+  return true;
+}
+
+export function askAgain(question) {
+  $("question").value = question;
+  fit($("question"));
+  $("question").focus();
+}
+
+// Nothing of one person's questions stays on the screen for the next.
+export function clearAnswers() {
+  stopAsking();
+  $("answers").replaceChildren();
+  $("question").value = "";
+  $("view-ask").classList.remove("asked");
+}
+
+export function startAsking() {
+  sendOnEnter($("question"), send);
+  $("question").addEventListener("input", (event) => fit(event.currentTarget));
+  $("ask-form").addEventListener("submit", (event) => { event.preventDefault(); send(); });
+  $("ask-stop").addEventListener("click", stopAsking);
 }

@@ -1,151 +1,157 @@
-// The panel beside the answer: the very page with the cited lines marked, or the text where there are no pages.
-import { call } from "./api.js";
-import { byId, make, marked, spansOf } from "./dom.js";
+// The panel on the right: the page as a picture with the cited lines marked, the cited passage as text, or the
+// whole document as text. Where there is no picture that may be shown, the text stands in.
+import { get } from "./api.js";
+import { $, announce, el, show } from "./dom.js";
+import { withMarks } from "./marks.js";
+import { labelText, placeText, stateText } from "./words.js";
 
-const panel = byId("evidence");
-const body = byId("evidence-body");
-let opener = null; // gets the focus back
-let request = 0; // of the latest opening: late answers of earlier ones are dropped
+let current = null;  // {item, spans, opener}
+let page = 0;
+let showing = 0;  // grows with each view, so that a late answer does not overwrite a newer one
 
-export function placeText(item) {
-  const parts = [];
-  if (item.page > 0) {
-    const pages = item.page_end > item.page ? `${item.page}~${item.page_end}쪽` : `${item.page}쪽`;
-    parts.push(item.page_exact === false ? `${pages}(추정)` : pages);
+const TABS = { page: "tab-page", text: "tab-text", whole: "tab-whole" };
+
+function press(tab) {
+  for (const [name, id] of Object.entries(TABS)) $(id).setAttribute("aria-pressed", String(name === tab));
+}
+
+function boxesOf(item, number) { return (item.boxes || []).filter((box) => box.page === number); }
+
+function pageUrl(item, number) { return `/api/documents/${encodeURIComponent(item.document_id)}/pages/${number}.png`; }
+
+function pageNavigation() {
+  const last = current.item.pages || 0;
+  const turn = (by) => () => { page += by; showPage(); };
+  return el("div", { class: "page-nav" },
+    el("button", { type: "button", class: "plain", onclick: turn(-1), disabled: page <= 1 }, "앞 쪽"),
+    el("span", {}, `${page}쪽`),
+    el("button", { type: "button", class: "plain", onclick: turn(1), disabled: last > 0 && page >= last }, "뒤 쪽"));
+}
+
+async function showPage() {
+  const mine = ++showing;
+  const { item } = current;
+  press("page");
+  $("panel-status").textContent = "쪽 그림을 가져오고 있습니다.";
+  const image = el("img", { alt: `${item.document} ${page}쪽의 그림. 인용된 글은 ‘인용된 글’에서 읽을 수 있습니다.` });
+  const sheet = el("div", { class: "page" }, image);
+  image.src = pageUrl(item, page);
+  try {
+    await image.decode();
+  } catch {
+    if (mine !== showing) return;
+    if (page === item.page) { showText("이 쪽은 그림으로 보여 드릴 수 없어 글로 보여 드립니다."); return; }
+    $("panel-status").textContent = "이 쪽은 그림이 없습니다.";
+    $("panel-body").replaceChildren(pageNavigation());
+    return;
   }
-  if (item.section) parts.push(item.section);
-  return parts.join(", ");
+  if (mine !== showing) return;
+  for (const { box: [left, top, right, bottom] } of boxesOf(item, page)) {
+    const mark = el("div", { class: "box", "aria-hidden": "true" });
+    mark.style.left = `${left / 10}%`;
+    mark.style.top = `${top / 10}%`;
+    mark.style.width = `${(right - left) / 10}%`;
+    mark.style.height = `${(bottom - top) / 10}%`;
+    sheet.append(mark);
+  }
+  $("panel-status").textContent = "";
+  $("panel-body").replaceChildren(pageNavigation(), sheet);
+  sheet.querySelector(".box")?.scrollIntoView({ block: "center" });
+}
+
+function showText(message = "") {
+  ++showing;
+  press("text");
+  const { item, spans } = current;
+  $("panel-status").textContent = message;
+  $("panel-body").replaceChildren(
+    el("p", { class: "passage-header" }, item.header || ""),
+    el("p", { class: "passage" }, ...withMarks(item.text, spans)));
+  $("panel-body").querySelector("mark")?.scrollIntoView({ block: "center" });
+}
+
+function tableOf(block) {
+  const grid = block.grid || [];
+  return el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "표" },
+    el("table", {}, el("tbody", {}, ...grid.map((row) => el("tr", {}, ...row.map((cell) =>
+      el(cell.header ? "th" : "td", { rowspan: cell.rowspan > 1 ? cell.rowspan : null, colspan: cell.colspan > 1 ? cell.colspan : null }, cell.text || "")))))));
+}
+
+function blockOf(block) {
+  if (block.kind === "table" && block.grid?.length) return tableOf(block);
+  if (block.kind === "heading") return el("h3", {}, block.text || "");
+  return el("p", { class: block.kind === "note" ? "note" : null }, block.text || "");
+}
+
+const squeezed = (text) => (text || "").replace(/\s+/g, "");
+
+async function showWhole() {
+  const mine = ++showing;
+  press("whole");
+  const { item } = current;
+  $("panel-status").textContent = "문서를 가져오고 있습니다.";
+  let document_;
+  try {
+    document_ = await get(`/api/documents/${encodeURIComponent(item.document_id)}`);
+  } catch (error) {
+    if (mine === showing) { $("panel-status").textContent = error.message; $("panel-body").replaceChildren(); }
+    return;
+  }
+  if (mine !== showing) return;
+  const passage = squeezed(item.text);
+  const nodes = [];
+  let lastPage = 0, here = null;
+  for (const block of document_.view?.blocks || []) {
+    if (block.kind === "header" || block.kind === "footer") continue;
+    if (block.page > lastPage) {
+      lastPage = block.page;
+      nodes.push(el("p", { class: "page-mark" }, `${block.page}쪽`));
+    }
+    const node = blockOf(block);
+    const text = squeezed(block.text);
+    if (text.length > 6 && passage.includes(text)) {
+      node.classList.add("here");
+      here ??= node;
+    }
+    nodes.push(node);
+  }
+  $("panel-status").textContent = nodes.length ? "" : "보여 드릴 글이 없습니다.";
+  $("panel-body").replaceChildren(el("div", { class: "whole" }, ...nodes));
+  here?.scrollIntoView({ block: "center" });
+}
+
+// spans: of the item's text, in bytes. opener: gets the focus back.
+export function openEvidence(item, spans, opener) {
+  current?.opener?.setAttribute?.("aria-pressed", "false");
+  current = { item, spans, opener };
+  opener?.setAttribute("aria-pressed", "true");
+  page = item.page;
+  $("panel-title").textContent = item.n ? `[${item.n}] ${item.document}` : item.document;
+  const facts = [placeText(item), `제${item.version}판`, stateText(item)].filter(Boolean).map((text) => el("span", {}, text));
+  $("panel-place").replaceChildren(...facts, el("span", { class: "badge" }, labelText(item.label)));
+  show($("tab-page"), item.page > 0);
+  show($("panel"), true);
+  $("panel-title").focus();
+  announce(`근거를 열었습니다. ${item.document}`);
+  if (item.page > 0) showPage();
+  else showText();
 }
 
 export function closeEvidence() {
-  panel.hidden = true;
-  body.replaceChildren();
-  opener?.setAttribute("aria-expanded", "false");
-  opener?.focus();
-  opener = null;
+  if (!current) return false;
+  ++showing;
+  show($("panel"), false);
+  $("panel-body").replaceChildren();
+  const { opener } = current;
+  current = null;
+  opener?.setAttribute("aria-pressed", "false");
+  if (opener?.isConnected) opener.focus();
+  return true;
 }
 
-byId("evidence-close").addEventListener("click", closeEvidence);
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !panel.hidden) closeEvidence();
-});
-
-export async function openEvidence(item, byteSpans, from) {
-  opener?.setAttribute("aria-expanded", "false");
-  opener = from;
-  from?.setAttribute("aria-expanded", "true");
-  const mine = ++request;
-  panel.hidden = false;
-  byId("evidence-title").textContent = item.n ? `근거 [${item.n}]` : "문서";
-  body.replaceChildren(aboutDocument(item), passage(item, byteSpans));
-  byId("evidence-title").focus();
-  try {
-    const found = await call("GET", `/api/documents/${encodeURIComponent(item.document_id)}`);
-    if (mine !== request) return;
-    body.append(...(await pages(found, item, () => mine === request)));
-  } catch (error) {
-    if (mine === request) body.append(make("p", { className: "error", role: "alert" }, error.message));
-  }
-}
-
-function aboutDocument(item) {
-  const facts = [placeText(item)];
-  if (item.version > 1) facts.push(`${item.version}판`);
-  if (item.effective_from) facts.push(`${item.effective_from}부터 시행`);
-  if (item.effective_to) facts.push(`${item.effective_to}까지`);
-  const about = make("p", { className: "meta" }, make("strong", {}, item.document || item.source_id), facts.filter(Boolean).join(" · "));
-  if (item.state === "superseded") about.append(" ", make("span", { className: "banner" }, "옛 판입니다"));
-  return about;
-}
-
-function passage(item, byteSpans) {
-  return make("blockquote", { className: "passage" }, ...marked(item.text, spansOf(item.text, byteSpans)));
-}
-
-async function pages(found, item, stillWanted) {
-  const view = typeof found.view === "string" ? JSON.parse(found.view) : found.view;
-  if (item.page > 0) {
-    const image = await pageImage(item.document_id, item.page);
-    if (!stillWanted()) return [];
-    if (image) return [pageViewer(item, image, found.pages || view?.pages || item.page)];
-  }
-  return view ? [make("h3", {}, "본문"), textView(view, item)] : [];
-}
-
-async function pageImage(documentId, page) {
-  const response = await fetch(`/api/documents/${encodeURIComponent(documentId)}/pages/${page}.png`, { cache: "no-store" });
-  return response.ok ? URL.createObjectURL(await response.blob()) : null;
-}
-
-function pageViewer(item, firstUrl, count) {
-  const image = make("img", { alt: "" });
-  const sheet = make("div", { className: "page" }, image);
-  const label = make("span", { role: "status" });
-  const before = make("button", { type: "button", className: "quiet" }, "이전 쪽");
-  const after = make("button", { type: "button", className: "quiet" }, "다음 쪽");
-  let shown = item.page;
-
-  const show = (page, url) => {
-    shown = page;
-    URL.revokeObjectURL(image.src);
-    image.src = url;
-    image.alt = `${item.document} ${page}쪽의 그림`;
-    label.textContent = `${page} / ${count}쪽`;
-    before.disabled = page <= 1;
-    after.disabled = page >= count;
-    sheet.querySelectorAll(".box").forEach((box) => box.remove());
-    for (const { page: of, box } of item.boxes ?? []) {
-      if (of !== page) continue;
-      const mark = make("div", { className: "box" });
-      const [left, top, right, bottom] = box.map((thousandth) => thousandth / 10);
-      Object.assign(mark.style, { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` });
-      sheet.append(mark);
-    }
-  };
-  const turn = async (page) => {
-    const url = await pageImage(item.document_id, page);
-    if (url) show(page, url);
-    else label.textContent = `${page}쪽은 그림으로 보여 드릴 수 없습니다.`;
-  };
-  before.addEventListener("click", () => turn(shown - 1));
-  after.addEventListener("click", () => turn(shown + 1));
-  show(item.page, firstUrl);
-  return make("div", {}, make("div", { className: "pager" }, before, label, after), sheet);
-}
-
-function textView(view, item) {
-  const box = make("div", { className: "text-view" });
-  let page = 0;
-  let firstCited = null;
-  for (const block of view.blocks) {
-    if (block.page && block.page !== page) {
-      page = block.page;
-      box.append(make("p", { className: "page-mark" }, `${page}쪽`));
-    }
-    const element = blockElement(block);
-    if (isCited(block, item)) {
-      element.classList.add("cited");
-      firstCited ??= element;
-    }
-    box.append(element);
-  }
-  requestAnimationFrame(() => firstCited?.scrollIntoView({ block: "center" }));
-  return box;
-}
-
-function isCited(block, item) {
-  const text = block.text.trim();
-  if (text.length < 8 || (block.page && item.page && (block.page < item.page || block.page > Math.max(item.page, item.page_end)))) return false;
-  return block.cells ? block.text.split("\n").some((row) => row.length > 3 && item.text.includes(row)) : item.text.includes(text);
-}
-
-function blockElement(block) {
-  if (block.kind === "heading") return make("h3", {}, block.text);
-  if (!block.cells) return make("p", {}, block.text);
-  const table = make("table");
-  for (const cell of block.cells) {
-    while (table.rows.length <= cell.row) table.insertRow();
-    table.rows[cell.row].append(make(cell.header ? "th" : "td", { rowSpan: cell.rowspan ?? 1, colSpan: cell.colspan ?? 1 }, cell.text));
-  }
-  return table;
+export function startEvidence() {
+  $("panel-close").addEventListener("click", closeEvidence);
+  $("tab-page").addEventListener("click", () => { page = current.item.page; showPage(); });
+  $("tab-text").addEventListener("click", () => showText());
+  $("tab-whole").addEventListener("click", showWhole);
 }

@@ -1,33 +1,37 @@
-// The other door: evidence without a language model.
-import { call } from "./api.js";
-import { byId, make } from "./dom.js";
-import { openEvidence, placeText } from "./evidence.js";
+import { post } from "./api.js";
+import { $, el } from "./dom.js";
+import { openEvidence } from "./evidence.js";
+import { labelText, placeText } from "./words.js";
 
-const status = byId("search-status");
-const hits = byId("hits");
-
-export const openSearch = () => byId("search-text").focus();
-
-byId("search-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const text = byId("search-text").value.trim();
-  if (!text) return;
-  status.textContent = "찾고 있습니다.";
-  hits.replaceChildren();
-  const body = { text, k: 20 };
-  if (byId("search-as-of").value) body.as_of = byId("search-as-of").value;
-  try {
-    const reply = await call("POST", "/api/search", body);
-    status.textContent = reply.hits.length > 0 ? `${reply.hits.length}곳을 찾았습니다.` : "찾은 것이 없습니다. 다른 말이나 조문 번호로 찾아 보십시오.";
-    for (const hit of reply.hits) hits.append(hitElement(hit));
-  } catch (error) {
-    status.textContent = error.message;
-  }
-});
-
-function hitElement(hit) {
-  const open = make("button", { type: "button", className: "open", "aria-expanded": "false", "aria-controls": "evidence" }, hit.document);
-  open.addEventListener("click", () => openEvidence(hit, [], open));
-  const old = hit.state === "superseded" ? make("span", { className: "banner" }, "옛 판") : null;
-  return make("li", {}, make("h2", {}, open), make("span", { className: "hint" }, placeText(hit)), old, make("p", { className: "snippet" }, hit.text));
+function hitRow(hit) {
+  return el("li", { class: "card hit" },
+    el("button", { type: "button", class: "hit-title", "aria-pressed": "false",
+      onclick: (event) => openEvidence(hit, [], event.currentTarget) }, hit.document),
+    el("p", { class: "hit-place" }, placeText(hit), " ", el("span", { class: "badge" }, labelText(hit.label))),
+    el("p", { class: "hit-text" }, hit.text));
 }
+
+async function search(event) {
+  event.preventDefault();
+  const text = $("search-text").value.trim();
+  if (!text) return;
+  const asOf = $("search-as-of").value;
+  $("search-status").textContent = "찾고 있습니다.";
+  $("hits").replaceChildren();
+  try {
+    const { hits } = await post("/api/search", { text, k: 20, ...(asOf ? { as_of: asOf } : {}) });
+    $("search-status").textContent = hits.length ? `${hits.length}곳을 찾았습니다.`
+      : "찾은 것이 없습니다. 다른 낱말이나 조문 번호로 찾아 보십시오.";
+    $("hits").replaceChildren(...hits.map(hitRow));
+  } catch (error) {
+    $("search-status").textContent = error.message;
+  }
+}
+
+export function clearSearch() {
+  $("search-text").value = "";
+  $("search-status").textContent = "";
+  $("hits").replaceChildren();
+}
+
+export function startSearch() { $("search-form").addEventListener("submit", search); }
