@@ -138,8 +138,9 @@ TEST(Merkle, EveryConsistencyProofHoldsForItsRootsAlone)
             const Digest from_root = tree.view().root(from), to_root = tree.view().root(to);
             EXPECT_TRUE(verify_consistency(from, from_root, to, to_root, proof)) << from << " " << to;
             EXPECT_FALSE(verify_consistency(from, other, to, to_root, proof)) << from << " " << to;
-            if (from > 0)
+            if (from > 0) {
                 EXPECT_FALSE(verify_consistency(from, from_root, to, other, proof)) << from << " " << to;
+            }
             std::vector<Digest> longer = proof;
             longer.push_back(other);
             EXPECT_FALSE(verify_consistency(from, from_root, to, to_root, longer)) << from << " " << to;
