@@ -4,8 +4,16 @@
     build.py [OUTPUT]            writes the files and OUTPUT/truth.jsonl (default build/samples)
     build.py --paginate FILE     puts page breaks into a text/*.md that has none (done once, when it is written)
 
-archive.jsonl lists the documents; text/*.md holds their text in the markup that markup.py describes at its
-top. The same input gives the same bytes. The page numbers in footers are not part of truth.jsonl.
+archive.jsonl lists the documents: path, title, format, source (text/*.md in the markup that markup.py
+describes at its top; `hidden` where no reader is to get at it), version of the source, label, days in force,
+what it supersedes, and whether ingest is to index, refuse or quarantine it. What lies under parts/ only goes
+into a mail or an archive. The same input gives the same bytes.
+
+truth.jsonl has a line for each page: document, page (null where the format has none), text; without the page
+numbers in footers. questions.jsonl asks about the archive: the evidence of an answerable question is any of its
+gold places (both, where `conflict` says that they contradict each other), `answer` lists accepted forms;
+`absent` are terms of an unanswerable question that occur nowhere; what a forbidden one asks for stands in a
+restricted document only. identifiers.txt lists every planted personal identifier with its kind.
 """
 
 import argparse
