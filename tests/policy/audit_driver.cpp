@@ -2,7 +2,7 @@
 //     SITE is a folder with `bodies` (32 bytes) and `signer` (PEM), made by `init`; the record lies in DIR.
 //     audit_driver init SITE
 //     audit_driver make SITE DIR           a small record with a bit of everything, closed in order
-//     audit_driver add SITE DIR N          N more notes
+//     audit_driver add SITE DIR N          N more notes, a line for each
 //     audit_driver checkpoint SITE DIR     prints the signed checkpoint
 //     audit_driver verify SITE DIR [FILE]  verifies against the remembered checkpoint in FILE; prints JSON
 //     audit_driver work SITE DIR SEED N    N random calls in each of two threads; a line per acknowledged
@@ -184,7 +184,7 @@ int main(int argc, char** argv)
         } else if (word(0) == "add") {
             const auto log = open(word(1), word(2));
             for (int i = 0; i < std::stoi(word(3)); ++i)
-                log->note({.actor = "kim", .action = "login"}, "added");
+                say("note " + std::to_string(log->note({.actor = "kim", .action = "login"}, "added").leaf));
         } else if (word(0) == "checkpoint") {
             std::cout << open(word(1), word(2))->checkpoint().text;
         } else if (word(0) == "verify") {
