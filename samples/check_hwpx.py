@@ -9,7 +9,8 @@ import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-REQUIRED = ("mimetype", "version.xml", "settings.xml", "META-INF/container.xml", "META-INF/manifest.xml",
+REQUIRED = ("mimetype", "version.xml", "settings.xml", "META-INF/container.xml", "META-INF/container.rdf",
+            "META-INF/manifest.xml",
             "Contents/content.hpf", "Contents/header.xml", "Contents/section0.xml", "Preview/PrvText.txt")
 
 

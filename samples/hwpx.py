@@ -195,6 +195,17 @@ def _section(pages: list[Page]) -> str:
     return f"{_xml}<hs:sec {_ns}>{out}</hs:sec>"
 
 
+def _rdf() -> str:
+    """Which part is the header and which a section, for readers that go by RDF."""
+    package_ns = "http://www.hancom.co.kr/hwpml/2016/meta/pkg#"
+    described = "".join(
+        f'<rdf:Description rdf:about=""><ns0:hasPart xmlns:ns0="{package_ns}" rdf:resource="{part}"/></rdf:Description>'
+        f'<rdf:Description rdf:about="{part}"><rdf:type rdf:resource="{package_ns}{kind}"/></rdf:Description>'
+        for part, kind in (("Contents/header.xml", "HeaderFile"), ("Contents/section0.xml", "SectionFile")))
+    return (f'{_xml}<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">{described}'
+            f'<rdf:Description rdf:about=""><rdf:type rdf:resource="{package_ns}Document"/></rdf:Description></rdf:RDF>')
+
+
 def package(title: str, pages: list[Page]) -> list[tuple[str, bytes]]:
     preview = "\n".join(page_text(p) for p in pages).replace("\t", " ")[:1000]
     parts = ("Contents/header.xml", "Contents/section0.xml", "settings.xml")
@@ -206,7 +217,10 @@ def package(title: str, pages: list[Page]) -> list[tuple[str, bytes]]:
         "META-INF/container.xml": f'{_xml}<ocf:container xmlns:ocf="urn:oasis:names:tc:opendocument:xmlns:container" '
                                   'xmlns:hpf="http://www.hancom.co.kr/schema/2011/hpf"><ocf:rootfiles>'
                                   '<ocf:rootfile full-path="Contents/content.hpf" media-type="application/hwpml-package+xml"/>'
-                                  '<ocf:rootfile full-path="Preview/PrvText.txt" media-type="text/plain"/></ocf:rootfiles></ocf:container>',
+                                  '<ocf:rootfile full-path="Preview/PrvText.txt" media-type="text/plain"/>'
+                                  '<ocf:rootfile full-path="META-INF/container.rdf" media-type="application/rdf+xml"/>'
+                                  '</ocf:rootfiles></ocf:container>',
+        "META-INF/container.rdf": _rdf(),
         "META-INF/manifest.xml": f'{_xml}<odf:manifest xmlns:odf="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>',
         "Contents/content.hpf": f'{_xml}<opf:package {_ns} xmlns:opf="http://www.idpf.org/2007/opf/" xmlns:dc="http://purl.org/dc/elements/1.1/" '
                                 f'version="" unique-identifier="" id=""><opf:metadata><opf:title>{escape(title)}</opf:title>'
