@@ -80,8 +80,9 @@ JIPHYEON_AVX512 std::int32_t dot_codes_avx512(const std::int8_t* a, const std::i
         const __m512i x = _mm512_xor_si512(_mm512_loadu_si512(a + i), flip);
         sums = _mm512_dpbusd_epi32(sums, x, _mm512_loadu_si512(b + i));
     }
+    const __m256i low = _mm512_maskz_extracti64x4_epi64(0xF, sums, 0);
     const __m256i high = _mm512_maskz_extracti64x4_epi64(0xF, sums, 1);
-    return sum_of_lanes(_mm256_add_epi32(_mm512_castsi512_si256(sums), high)) - 128 * sum_b;
+    return sum_of_lanes(_mm256_add_epi32(low, high)) - 128 * sum_b;
 }
 
 JIPHYEON_AVX512 float dot_floats_avx512(const float* a, const float* b, std::size_t n)

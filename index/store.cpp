@@ -82,7 +82,7 @@ std::unique_ptr<Index> Index::open(const std::filesystem::path& dir, const Index
 }
 
 Store::Store(const std::filesystem::path& dir, const IndexOptions& options)
-    : database_(dir, options), options_(options)
+    : database_(dir, options), options_(options), dense_(options.graph_from)
 {
     load();
 }
@@ -145,6 +145,7 @@ void Store::load()
         });
         flush();
         vectors_ = table;
+        dense_.follow(vectors_);
     }
     snapshot_ = take_snapshot();
 }
@@ -204,6 +205,7 @@ void Store::finish(Commit& commit)
     for (const auto& [chunk, lengths] : commit.lengths) lengths_.set(chunk, lengths);
     for (const std::string& id : commit.removals) catalog_.remove(id);
     for (CatalogEntry& entry : commit.puts) catalog_.put(std::move(entry));
+    if (vectors_ != commit.vectors) dense_.follow(commit.vectors);
     vectors_ = commit.vectors;
     snapshot_ = take_snapshot();
 }

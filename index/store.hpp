@@ -12,6 +12,7 @@
 
 #include "catalog.hpp"
 #include "database.hpp"
+#include "dense.hpp"
 #include "lexical.hpp"
 #include "postings.hpp"
 #include "segmented.hpp"
@@ -115,6 +116,7 @@ private:
     std::uint32_t next_chunk_ = 0;
 
     Segmented<Lengths> lengths_;
+    DenseSearch dense_;
 };
 
 }  // namespace jiphyeon

@@ -67,8 +67,7 @@ std::vector<Hit> Store::search_dense(std::span<const float> query, std::size_t k
                                                             " dimensions, not " +
                                                             std::to_string(now.vectors->dim()));
     }
-    const QuantizedQuery quantized(query, now.vectors->padded_dim());
-    return fetch(now.vectors->scan(quantized, k, *now.visible), now);
+    return fetch(dense_.search(*now.vectors, query, k, *now.visible), now);
 }
 
 std::vector<float> Store::idf(std::span<const Term> terms, const Scope& scope) const
@@ -82,7 +81,7 @@ ScopeStatistics Store::statistics(const Scope& scope) const
     const Reading now = reading(scope);
     return {.chunks = now.visible->chunks,
             .documents = now.visible->documents,
-            .embedded = now.vectors == nullptr ? 0 : now.vectors->count_within(*now.visible)};
+            .embedded = now.vectors == nullptr ? 0 : now.vectors->count_within(now.visible->words)};
 }
 
 std::optional<std::uint32_t> Store::chunk_number(std::string_view chunk_id) const

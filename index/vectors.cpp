@@ -149,18 +149,18 @@ std::shared_ptr<const VectorTable> VectorTable::without(std::uint32_t first_chun
     return next;
 }
 
-std::uint64_t VectorTable::count_within(const Visible& visible) const
+std::uint64_t VectorTable::count_within(std::span<const std::uint64_t> within) const
 {
     std::uint64_t count = 0;
-    const std::size_t words = std::min(present_.size(), visible.words.size());
+    const std::size_t words = std::min(present_.size(), within.size());
     for (std::size_t i = 0; i < words; ++i) {
-        count += static_cast<std::uint64_t>(std::popcount(present_[i] & visible.words[i]));
+        count += static_cast<std::uint64_t>(std::popcount(present_[i] & within[i]));
     }
     return count;
 }
 
 std::vector<ScoredChunk> VectorTable::scan(const QuantizedQuery& query, std::size_t k,
-                                           const Visible& visible) const
+                                           std::span<const std::uint64_t> within) const
 {
     if (k == 0) return {};
     const Kernels& kernels = best_kernels();
@@ -171,9 +171,9 @@ std::vector<ScoredChunk> VectorTable::scan(const QuantizedQuery& query, std::siz
         float upper;
     };
     std::vector<Candidate> candidates;
-    const std::size_t words = std::min(present_.size(), visible.words.size());
+    const std::size_t words = std::min(present_.size(), within.size());
     for (std::size_t w = 0; w < words; ++w) {
-        for (std::uint64_t bits = present_[w] & visible.words[w]; bits != 0; bits &= bits - 1) {
+        for (std::uint64_t bits = present_[w] & within[w]; bits != 0; bits &= bits - 1) {
             const auto chunk =
                 static_cast<std::uint32_t>(w * 64) + static_cast<std::uint32_t>(std::countr_zero(bits));
             const VectorBlock& b = block(chunk);

@@ -64,10 +64,12 @@ public:
                                             std::span<const float> vectors) const;
     std::shared_ptr<const VectorTable> without(std::uint32_t first_chunk, std::uint32_t count) const;
 
-    std::uint64_t count_within(const Visible& visible) const;
-    // The k best of the visible rows by exact inner product. Reads the codes of every such row and the floats
-    // of those alone whose bound reaches the k-th best.
-    std::vector<ScoredChunk> scan(const QuantizedQuery& query, std::size_t k, const Visible& visible) const;
+    // `within`: a bit per chunk number.
+    std::uint64_t count_within(std::span<const std::uint64_t> within) const;
+    // The k best rows within by exact inner product. Reads the codes of every such row and the floats of
+    // those alone whose bound reaches the k-th best.
+    std::vector<ScoredChunk> scan(const QuantizedQuery& query, std::size_t k,
+                                  std::span<const std::uint64_t> within) const;
     // The k best of `candidates` by exact inner product.
     std::vector<ScoredChunk> rank(const QuantizedQuery& query, std::size_t k,
                                   std::span<const std::uint32_t> candidates) const;
