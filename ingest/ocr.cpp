@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "image.hpp"
+#include "spacing.hpp"
 #include "structure.hpp"
 
 namespace jiphyeon {
@@ -18,6 +19,7 @@ namespace {
 constexpr unsigned kDpi = 200;
 constexpr float kRetryBelow = 0.45f;  // mean confidence under which other orientations are tried
 constexpr float kKeepLine = 0.15f;    // below: noise, not text
+constexpr double kMarginOfLine = 25;  // thousandths
 constexpr double kSkewMin = 0.1;      // degrees
 constexpr double kRadians = 3.14159265358979 / 180.0;
 
@@ -103,6 +105,48 @@ jiphyeon::Box Tesseract::page_box(const Prepared& prepared, int left, int top, i
     return {page, thousandths(min_x), thousandths(min_y), thousandths(max_x), thousandths(max_y)};
 }
 
+std::vector<Symbol> symbols_of_line(const tesseract::ResultIterator& line)
+{
+    std::vector<Symbol> symbols;
+    tesseract::ResultIterator it(line);
+    do {
+        const std::unique_ptr<char[]> text(it.GetUTF8Text(tesseract::RIL_SYMBOL));
+        int top = 0, bottom = 0;
+        Symbol symbol;
+        if (!text || !it.BoundingBox(tesseract::RIL_SYMBOL, &symbol.left, &top, &symbol.right, &bottom))
+            continue;
+        symbol.text = text.get();
+        symbols.push_back(std::move(symbol));
+        if (it.IsAtFinalElement(tesseract::RIL_TEXTLINE, tesseract::RIL_SYMBOL)) break;
+    } while (it.Next(tesseract::RIL_SYMBOL));
+    return symbols;
+}
+
+// Which columns of the line hold ink. Specks of a pixel are noise.
+std::vector<bool> ink_of_line(const Pix* binary, int left, int top, int right, int bottom)
+{
+    std::vector<bool> ink;
+    const l_uint32* data = pixGetData(const_cast<Pix*>(binary));
+    const int words = pixGetWpl(binary);
+    for (int x = left; x < right; ++x) {
+        int dark = 0;
+        for (int y = top; y < bottom && dark < 2; ++y)
+            dark += GET_DATA_BIT(data + static_cast<std::ptrdiff_t>(y) * words, x);
+        ink.push_back(dark >= 2);
+    }
+    return ink;
+}
+
+std::size_t widest_gap(const std::vector<bool>& ink)
+{
+    std::size_t widest = 0, gap = 0;
+    for (const bool dark : ink) {
+        gap = dark ? 0 : gap + 1;
+        widest = std::max(widest, gap);
+    }
+    return widest;
+}
+
 OcrPage Tesseract::recognize(const Prepared& prepared, std::uint32_t page)
 {
     OcrPage out;
@@ -110,19 +154,18 @@ OcrPage Tesseract::recognize(const Prepared& prepared, std::uint32_t page)
     api_.SetSourceResolution(static_cast<int>(kDpi));  // must follow SetImage
     if (api_.Recognize(nullptr) != 0) return out;
     const std::unique_ptr<tesseract::ResultIterator> it(api_.GetIterator());
-    if (!it) return out;
-    std::uint32_t paragraph = 0;
+    const PixPtr binary(pixConvertTo1(prepared.pix.get(), 150));
+    if (!it || !binary) return out;
     double weight = 0;
     do {
         if (it->Empty(tesseract::RIL_TEXTLINE)) continue;
-        if (it->IsAtBeginningOf(tesseract::RIL_PARA)) ++paragraph;
-        const std::unique_ptr<char[]> text(it->GetUTF8Text(tesseract::RIL_TEXTLINE));
         int left = 0, top = 0, right = 0, bottom = 0;
-        if (!text || !it->BoundingBox(tesseract::RIL_TEXTLINE, &left, &top, &right, &bottom)) continue;
+        if (!it->BoundingBox(tesseract::RIL_TEXTLINE, &left, &top, &right, &bottom)) continue;
         OcrLine line;
-        line.text = text.get();
+        const std::vector<bool> ink = ink_of_line(binary.get(), left, top, right, bottom);
+        line.text = spaced_text(symbols_of_line(*it), left, ink);
+        line.tabular = static_cast<double>(widest_gap(ink)) > 1.6 * (bottom - top);
         line.confidence = it->Confidence(tesseract::RIL_TEXTLINE) / 100.0f;
-        line.paragraph = paragraph;
         line.box = page_box(prepared, left, top, right, bottom, page);
         const auto length = static_cast<double>(line.text.size());
         out.confidence += static_cast<float>(length) * line.confidence;
@@ -172,7 +215,6 @@ void add_ocr_page(DocumentBuilder& builder, const OcrPage& page, std::uint32_t n
 {
     Block block;
     float confidence = 0;
-    std::uint32_t paragraph = 0;
     const auto flush = [&] {
         if (!block.lines.empty()) {
             block.confidence = confidence / static_cast<float>(block.lines.size());
@@ -181,14 +223,22 @@ void add_ocr_page(DocumentBuilder& builder, const OcrPage& page, std::uint32_t n
         block = Block{};
         confidence = 0;
     };
+    bool tabular = false;
+    std::uint16_t edge = 0;  // the right edge of the text
+    for (const OcrLine& line : page.lines)
+        if (line.confidence >= kKeepLine) edge = std::max(edge, line.box.right);
     for (const OcrLine& line : page.lines) {
         if (line.confidence < kKeepLine) continue;
         const std::string text = restore_bullet(builder.clean(line.text));
         if (text.empty()) continue;
-        // A line that ends well before its predecessor's edge closes the paragraph, as does a new mark.
-        const bool short_before = !block.lines.empty() && block.lines.back().box.right + 60 < line.box.right;
-        if (line.paragraph != paragraph || begins_item(text) || short_before) flush();
-        paragraph = line.paragraph;
+        // A line that had room for the next word closes its paragraph; so does a line far away or a new mark.
+        const auto first_word =
+            static_cast<double>(std::min(text.find(' '), text.size())) / static_cast<double>(text.size());
+        const double needed = (line.box.right - line.box.left) * first_word + kMarginOfLine;
+        const bool closed = !block.lines.empty() && (block.lines.back().box.right + needed < edge ||
+                                                     line.box.top > block.lines.back().box.bottom + 25);
+        if (begins_item(text) || closed || line.tabular || tabular) flush();
+        tabular = line.tabular;
         if (!block.text.empty()) block.text.push_back(' ');
         const std::size_t start = block.text.size();
         block.text += text;

@@ -61,7 +61,7 @@ struct OcrLine {
     std::string text;
     Box box;
     float confidence = 0;  // 0..1
-    std::uint32_t paragraph = 0;
+    bool tabular = false;  // wide gaps inside: a row of cells
 };
 struct OcrPage {
     std::vector<OcrLine> lines;
