@@ -592,7 +592,8 @@ void silu_multiply(const float* gate, const float* up, std::size_t n, float* out
 {
     const F one = Lanes::set1(1.0f);
     for (std::size_t i = 0; i < n; i += 16) {
-        const F g = Lanes::load(gate + i);
+        // Below -88 the result is 0 for all purposes, and exp would be at its end. What is no number passes.
+        const F g = Lanes::max(Lanes::set1(-88.0f), Lanes::load(gate + i));
         const F e = exp_lanes(Lanes::sub(Lanes::zero(), g));
         const F act = Lanes::div(g, Lanes::add(one, e));
         Lanes::store(out + i, Lanes::mul(act, Lanes::load(up + i)));
