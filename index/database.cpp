@@ -1,6 +1,7 @@
 #include "database.hpp"
 
 #include <rocksdb/cache.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 
@@ -11,6 +12,14 @@ namespace {
 
 constexpr const char* kNames[kFamilies] = {"default", "labels", "documents", "chunks",        "postings",
                                            "vectors", "views",  "originals", "original_keys", "rows"};
+
+// RocksDB's own log would hold nothing that is not in our errors, and Debian's build of it aborts when that
+// log is written again after a failed write.
+class NoLog final : public rocksdb::Logger {
+public:
+    using rocksdb::Logger::Logv;
+    void Logv(const char*, va_list) override {}
+};
 
 rocksdb::ColumnFamilyOptions family_options(Family f, const std::shared_ptr<rocksdb::Cache>& cache)
 {
@@ -63,8 +72,8 @@ Database::Database(const std::filesystem::path& dir, const IndexOptions& options
     db_options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
     db_options.max_background_jobs = 2;
     db_options.max_total_wal_size = 256u << 20;
-    db_options.keep_log_file_num = 4;
-    db_options.max_log_file_size = 4 << 20;
+    db_options.max_bgerror_resume_count = 0;  // see write()
+    db_options.info_log = std::make_shared<NoLog>();
     const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
     std::vector<rocksdb::ColumnFamilyDescriptor> families;
     for (std::size_t i = 0; i < kFamilies; ++i) {
@@ -114,9 +123,15 @@ std::unique_ptr<rocksdb::Iterator> Database::iterate(Family f, const rocksdb::Sn
 
 void Database::write(rocksdb::WriteBatch& batch)
 {
+    if (failed_)
+        throw IndexError(IndexError::Kind::io,
+                         "a write failed: the index takes no more until it is opened again");
     rocksdb::WriteOptions options;
     options.sync = true;
-    require_ok(db_->Write(options, &batch), "writing");
+    const rocksdb::Status status = db_->Write(options, &batch);
+    // How much of the log reached the disk is not known; opening reads it again.
+    if (!status.ok()) failed_ = true;
+    require_ok(status, "writing");
 }
 
 void Database::erase_for_good(Family f, std::string_view first, std::string_view last)

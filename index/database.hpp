@@ -53,7 +53,8 @@ public:
     std::optional<std::string> get(Family f, std::string_view key,
                                    const rocksdb::Snapshot* snapshot = nullptr) const;
     std::unique_ptr<rocksdb::Iterator> iterate(Family f, const rocksdb::Snapshot* snapshot = nullptr) const;
-    // Synced: durable when it returns.
+    // Synced: durable when it returns. After a failure it throws io at once until the database is opened
+    // anew.
     void write(rocksdb::WriteBatch& batch);
     // Puts an end to every trace of deleted keys within [first, last]: memory tables and log are written out
     // and the files that held them rewritten.
@@ -62,6 +63,7 @@ public:
 private:
     std::unique_ptr<rocksdb::DB> db_;
     std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+    bool failed_ = false;
 };
 
 // Calls visit(key, value) for each row; throws where the iteration failed.
