@@ -417,7 +417,7 @@ void AuditLogFiles::write(Staged staged)
 void AuditLogFiles::flush(Lock& lock, bool clean)
 {
     const std::uint64_t wanted = extent_.log_bytes;
-    while (durable_bytes_ < wanted || clean != clean_) {
+    while (durable_bytes_ < wanted || (clean && !clean_)) {
         require_usable();
         if (flushing_) {
             flushed_.wait(lock);

@@ -200,7 +200,7 @@ class Verifier:
         self.checkpoints, self.checkpoint_size, self.newest = 0, 0, None
         self.key = self.read_key(arguments.vkey)
         self.remembered = self.read_remembered(arguments.remembered)
-        self.slots = self.read_file("keys", b"JIPAKEYS")
+        self.slots = b""
         self.bodies = None
         if arguments.bodies_key:
             with open(arguments.bodies_key, encoding="ascii") as file:
@@ -210,7 +210,10 @@ class Verifier:
             self.bodies = BodyKeys(site_key, self.slot)
         else:
             self.not_checked.append("bodies and the seal of the head: no key given")
+        # In the order in which a record in use grows safely under a reader.
         self.head = self.read_head()
+        self.log = self.read_file("log", b"JIPALOG ")
+        self.slots = self.read_file("keys", b"JIPAKEYS")
 
     def problem(self, leaf, what):
         if len(self.problems) < PROBLEMS_MAX:
@@ -296,7 +299,7 @@ class Verifier:
             )
 
     def read_log(self):
-        log = self.read_file("log", b"JIPALOG ")
+        log = self.log
         self.compare_remembered()
         at = HEADER
         while at < len(log):
