@@ -100,6 +100,10 @@ std::optional<Mark> statute_mark(Cursor cursor)
             if (close == std::string_view::npos || close - open > 240) return std::nullopt;
             mark.title = std::string(rest.text.substr(open, close - open));
             cursor.at = close + (rest.text[close] == ')' || rest.text[close] == ']' ? 1 : 3);
+            // "제5조(연가)에 따라": a particle makes it a reference.
+            for (const std::string_view particle :
+                 {"에", "의", "을", "를", "은", "는", "과", "와", "로", "및", "부터", "까지", "제", ","})
+                if (cursor.text.substr(cursor.at).starts_with(particle)) return std::nullopt;
         } else if (!cursor.done() && cursor.peek() != ' ') {
             return std::nullopt;
         } else if (!rest.done() && !rest.eat("삭제") && !rest.eat("<") && circled(rest.peek()) == 0) {
@@ -128,8 +132,7 @@ std::optional<Mark> annex_mark(Cursor cursor)
     mark.number = cursor.number();
     cursor.eat("호");
     if (cursor.eat("의")) mark.branch = cursor.number();
-    cursor.blanks();
-    cursor.eat("서식");
+    if (!cursor.eat(" 서식")) cursor.eat("서식");
     if (bracket && !cursor.eat("]") && !cursor.eat(">") && !cursor.eat("】")) return std::nullopt;
     if (!cursor.done() && cursor.peek() != ' ' && cursor.peek() != '(' && cursor.peek() != '<')
         return std::nullopt;
