@@ -254,10 +254,11 @@ std::string GrammarState::forced() const
             only = edge->first;
         }
         if (!certain) break;
+        Step step = step_byte(parses, *only);
+        if (!step.alive()) break;  // its calls nest too deep
         text.push_back(static_cast<char>(*only));
         continuation = continuation_after(continuation, *only);
         if (continuation == 0) whole = text.size();
-        Step step = step_byte(parses, *only);
         if (step.ended) break;
         parses = std::move(step.parses);
     }

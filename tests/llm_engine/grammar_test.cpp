@@ -222,6 +222,9 @@ TEST(Grammar, ForcedTextIsTheOnlyOneAndWholeCharacters)
 TEST(Grammar, ForcedTextOfAnEndlessLoopIsBounded)
 {
     EXPECT_EQ(state_of("root ::= \"가\" root").forced().size(), 4095u);
+    const GrammarState nest = state_of("root ::= \"(\" root \")\"");  // ends where nesting may go no deeper
+    EXPECT_LE(nest.forced().size(), Grammar::kDepthMax + 1);
+    EXPECT_TRUE(nest.accepts(nest.forced()));
 }
 
 TEST(Grammar, ARefusedPieceChangesNothing)
