@@ -139,7 +139,7 @@ void work_in_thread(AuditLog& log, unsigned seed, int calls)
         if (below(8) == 0) continue;  // stays open
         const Receipt closed = log.finish(id, {.actor = "kim", .outcome = "answered"}, "answer " + text);
         say("finish " + name + " " + std::to_string(closed.leaf));
-        if (below(6) == 0) {
+        if (below(2) == 0) {
             say("erasing " + name);
             log.erase_body(id, {.actor = "lee"});
             say("erased " + name);
