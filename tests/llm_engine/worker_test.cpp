@@ -8,7 +8,8 @@
 #include <future>
 #include <thread>
 
-#include "model_files.hpp"
+#include "jiphyeon/crypto.hpp"
+#include "tiny_model.hpp"
 #include "worker_messages.hpp"
 
 namespace jiphyeon {
@@ -200,6 +201,46 @@ TEST(Worker, AChildThatCannotOpenTheModelSaysWhy)
     EXPECT_EQ(kind_of([] { spawn_engine("/nonexistent/program", {}, "m", {}); }), EngineError::Kind::lost);
     EXPECT_EQ(kind_of([] { spawn_engine(JIPHYEON_ENGINE_CHILD, {"model"}, "nonexistent.gguf", {}); }),
               EngineError::Kind::io);
+}
+
+// The engine of this process and the one in the cage are one program: equal requests, equal bytes.
+TEST(Worker, ARealModelInTheCageGivesTheSameBytes)
+{
+    const std::filesystem::path model =
+        std::filesystem::temp_directory_path() / ("jiphyeon-worker-" + crypto::random_text(12) + ".gguf");
+    std::ofstream(model, std::ios::binary) << test::tiny_model(
+        {}, "{{ '<|im_start|>' + role + '\\n' + text + '<|im_end|>' + '<|im_start|>assistant\\n' }}");
+    const EngineOptions options{.context_tokens = 256};
+    const auto caged = spawn_engine(JIPHYEON_ENGINE_CHILD, {"model"}, model, options);
+    const auto here = open_engine(model, options);
+
+    const std::vector<ChatTurn> turns = {{"user", "제1조는?"}};
+    GenerateRequest request;
+    request.prompt = caged->chat_prompt(turns);
+    request.max_tokens = 12;
+    request.grammar = "root ::= ([a-z]{3} <slot:cite>){3}";
+    GenerateEvents events;
+    events.on_slot = [](std::string_view, std::string_view since) {
+        return GenerateEvents::SlotFill{.text = " [" + std::string(since) + "] ", .stop = false};
+    };
+    EXPECT_EQ(request.prompt, here->chat_prompt(turns));
+    const Generated a = caged->generate(request, events);
+    const Generated b = here->generate(request, events);
+    EXPECT_EQ(a.text, b.text);
+    EXPECT_EQ(a.tokens, b.tokens);
+    EXPECT_EQ(a.logits_hash, b.logits_hash);
+    EXPECT_NE(a.text.find("] "), std::string::npos);
+    EXPECT_EQ(caged->next_logits(request.prompt, ""), here->next_logits(request.prompt, ""));
+    EXPECT_EQ(caged->info().sha256, here->info().sha256);
+    EXPECT_EQ(caged->info().template_sha256, here->info().template_sha256);
+    std::filesystem::remove(model);
+
+    EngineOptions other = options;
+    other.sha256.emplace();
+    std::ofstream(model, std::ios::binary) << "GGUF";
+    EXPECT_EQ(kind_of([&] { spawn_engine(JIPHYEON_ENGINE_CHILD, {"model"}, model, other); }),
+              EngineError::Kind::hash_mismatch);
+    std::filesystem::remove(model);
 }
 
 // The fields of every message, there and back, and every shorter or longer message refused.
