@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <random>
 #include <span>
 #include <string>
@@ -298,7 +299,7 @@ public:
     std::vector<std::vector<double>> run(std::span<const TokenId> tokens) const
     {
         std::vector<std::vector<double>> h;
-        const auto embedding = load("token_embd.weight");
+        const Vector& embedding = load("token_embd.weight");
         for (std::size_t p = 0; p < tokens.size(); ++p) {
             h.push_back(row(embedding, static_cast<std::size_t>(tokens[p])));
             if (encoder_) {
@@ -317,7 +318,12 @@ public:
 private:
     using Vector = std::vector<double>;
 
-    Vector load(const std::string& name) const { return elements_of(file_.tensor(name)); }
+    const Vector& load(const std::string& name) const
+    {
+        Vector& values = loaded_[name];
+        if (values.empty()) values = elements_of(file_.tensor(name));
+        return values;
+    }
     Vector row(const Vector& matrix, std::size_t r) const
     {
         return Vector(matrix.begin() + static_cast<std::ptrdiff_t>(r * width_),
@@ -329,7 +335,7 @@ private:
     }
     Vector product(const std::string& name, const Vector& x) const
     {
-        const Vector m = load(name + ".weight");
+        const Vector& m = load(name + ".weight");
         Vector y(m.size() / x.size());
         for (std::size_t r = 0; r < y.size(); ++r) {
             for (std::size_t c = 0; c < x.size(); ++c) y[r] += m[r * x.size() + c] * x[c];
@@ -346,7 +352,7 @@ private:
             for (const double v : x) mean += v / n;
         }
         for (const double v : x) square += (v - mean) * (v - mean) / n;
-        const Vector weight = load(name + ".weight");
+        const Vector& weight = load(name + ".weight");
         Vector y(x.size());
         for (std::size_t i = 0; i < x.size(); ++i)
             y[i] = (x[i] - mean) / std::sqrt(square + epsilon_) * weight[i];
@@ -415,6 +421,7 @@ private:
     }
 
     const Gguf& file_;
+    mutable std::map<std::string, Vector> loaded_;
     bool encoder_ = false;
     bool halves_ = false;
     std::size_t layers_ = 0, width_ = 0, heads_ = 0, kv_heads_ = 0;

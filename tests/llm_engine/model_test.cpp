@@ -1,0 +1,251 @@
+// The forward pass against a second one written in double, and its bits against everything that must not
+// matter: instruction set, threads, how a prompt is split, what else is in the step.
+#include "model.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <numeric>
+
+#include "tiny_model.hpp"
+
+namespace jiphyeon {
+namespace {
+
+using test::TinyOptions;
+
+struct Loaded {
+    explicit Loaded(const TinyOptions& options, unsigned threads = 1, Isa isa = Isa::best)
+        : bytes(test::tiny_model(options)), model(file, read_shape(file, 4096), threads, kernels_for(isa))
+    {
+    }
+    std::string bytes;
+    Gguf file = Gguf::parse({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+    Model model;
+};
+
+std::vector<TokenId> random_tokens(std::size_t n, TokenId most, unsigned seed)
+{
+    std::mt19937 random(seed);
+    std::vector<TokenId> out(n);
+    for (TokenId& id : out) id = static_cast<TokenId>(random() % static_cast<unsigned>(most));
+    return out;
+}
+
+KvPages pages_for(const Model& model, std::size_t tokens)
+{
+    KvPages pages;
+    for (std::size_t p = 0; p * kChunkPositions < tokens; ++p) {
+        pages.push_back(std::make_shared<KvPage>(model.shape().kv()));
+    }
+    return pages;
+}
+
+// Result of every position, computed in steps of `step` tokens.
+std::vector<float> run(Model& model, std::span<const TokenId> tokens, std::size_t step)
+{
+    const KvPages pages = pages_for(model, tokens.size());
+    std::vector<float> all;
+    std::vector<float> out;
+    for (std::size_t first = 0; first < tokens.size(); first += step) {
+        std::vector<Row> rows;
+        for (std::size_t i = first; i < std::min(tokens.size(), first + step); ++i) {
+            const std::size_t end = model.shape().family->causal ? i + 1 : tokens.size();
+            rows.push_back({tokens[i], i, 0, end, &pages});
+        }
+        std::vector<std::size_t> wanted(rows.size());
+        std::iota(wanted.begin(), wanted.end(), 0);
+        model.forward(rows, wanted, out);
+        all.insert(all.end(), out.begin(), out.end());
+    }
+    return all;
+}
+
+// Mean square of the error as a share of the mean square of the values.
+double relative_error(const std::vector<float>& got, const std::vector<std::vector<double>>& expected)
+{
+    double error = 0;
+    double total = 0;
+    std::size_t i = 0;
+    for (const auto& row : expected) {
+        for (const double value : row) {
+            const double difference = static_cast<double>(got.at(i++)) - value;
+            error += difference * difference;
+            total += value * value;
+        }
+    }
+    EXPECT_EQ(i, got.size());
+    return error / total;
+}
+
+struct Case {
+    TinyOptions options;
+    double error_max;
+};
+
+std::vector<Case> cases()
+{
+    using T = TensorType;
+    std::vector<Case> all;
+    for (const char* architecture : {"qwen2", "llama", "bert"}) {
+        const auto add = [&](T matrices, T others, double error_max) {
+            TinyOptions options;
+            options.architecture = architecture;
+            options.matrices = matrices;
+            options.others = others;
+            if (options.architecture == "bert") options.kv_heads = options.heads;
+            all.push_back({options, error_max});
+        };
+        // Keys and values are halves, so F32 files are not exact either.
+        add(T::f32, T::f32, 1e-6);
+        add(T::f16, T::f32, 1e-6);
+        add(T::q8_0, T::q8_0, 5e-4);
+        add(T::q4_0, T::q8_0, 5e-4);
+        add(T::q5_0, T::q4_0, 5e-4);
+        // One scale for 256 activations is coarser than one for 32.
+        add(T::q4_k, T::q6_k, 3e-3);
+        add(T::q4_k, T::q5_0, 3e-3);  // both forms of activations in one layer
+    }
+    return all;
+}
+
+std::string name_of(const TinyOptions& o)
+{
+    return o.architecture + ' ' +
+           std::string(tensor_type_info(static_cast<std::uint32_t>(o.matrices))->name) + ' ' +
+           std::string(tensor_type_info(static_cast<std::uint32_t>(o.others))->name);
+}
+
+TEST(Forward, AgreesWithTheReferenceInDouble)
+{
+    for (const Case& c : cases()) {
+        Loaded loaded(c.options);
+        const std::vector<TokenId> tokens = random_tokens(20, 30, 5);
+        const std::vector<float> got = run(loaded.model, tokens, tokens.size());
+        const double error = relative_error(got, test::ReferenceModel(loaded.file).run(tokens));
+        EXPECT_LT(error, c.error_max) << name_of(c.options);
+        EXPECT_GT(error, 0) << name_of(c.options);
+    }
+}
+
+TEST(Forward, TiedEmbeddingsServeAsOutput)
+{
+    TinyOptions options;
+    options.matrices = TensorType::q4_k;
+    options.others = TensorType::q6_k;
+    options.tied = true;
+    Loaded loaded(options);
+    const std::vector<TokenId> tokens = random_tokens(10, 30, 5);
+    EXPECT_LT(relative_error(run(loaded.model, tokens, 10), test::ReferenceModel(loaded.file).run(tokens)),
+              3e-3);
+}
+
+// With 300 tokens one of them reaches into the second chunk of attention.
+TEST(Forward, BitsDependOnNeitherInstructionSetNorThreadsNorSteps)
+{
+    for (const Case& c : cases()) {
+        if (c.options.architecture == "bert") continue;
+        TinyOptions options = c.options;
+        options.layers = 1;
+        const bool two_chunks = options.others == TensorType::q6_k && options.architecture == "qwen2";
+        const std::vector<TokenId> tokens = random_tokens(two_chunks ? 300 : 20, 258, 6);
+        Loaded first(options);
+        const std::vector<float> expected = run(first.model, tokens, 512);
+        for (const Isa isa : available_isas()) {
+            for (const unsigned threads : {1u, 2u, 3u}) {
+                Loaded loaded(options, threads, isa);
+                for (const std::size_t step : {1u, 7u, 64u, 512u}) {
+                    // The whole matrix once; one combination of each of the others, and little of what is
+                    // slow.
+                    if (!two_chunks && (threads != 2 || step != 7)) continue;
+                    if (isa == Isa::scalar && (threads != 2 || step == 1 || step == 64)) continue;
+                    const std::vector<float> got = run(loaded.model, tokens, step);
+                    ASSERT_EQ(got.size(), expected.size());
+                    ASSERT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0)
+                        << name_of(options) << ' ' << isa_name(isa) << ' ' << threads << " threads, steps of "
+                        << step;
+                }
+            }
+        }
+    }
+}
+
+TEST(Forward, AStepMayHoldSeveralSequences)
+{
+    TinyOptions options;
+    options.matrices = TensorType::q4_k;
+    options.others = TensorType::q6_k;
+    Loaded loaded(options, 2);
+    Model& model = loaded.model;
+    std::vector<std::vector<TokenId>> texts;
+    std::vector<std::vector<float>> alone;
+    std::vector<KvPages> pages;
+    for (unsigned i = 0; i < 5; ++i) {
+        texts.push_back(random_tokens(3 + 9 * i, 258, i));
+        alone.push_back(run(model, texts[i], 512));
+        pages.push_back(pages_for(model, texts[i].size()));
+    }
+    std::vector<Row> rows;
+    std::vector<std::size_t> wanted;
+    for (unsigned i = 0; i < 5; ++i) {
+        for (std::size_t p = 0; p < texts[i].size(); ++p)
+            rows.push_back({texts[i][p], p, 0, p + 1, &pages[i]});
+        wanted.push_back(rows.size() - 1);
+    }
+    std::vector<float> out;
+    model.forward(rows, wanted, out);
+    const std::size_t vocabulary = model.shape().vocabulary;
+    for (std::size_t i = 0; i < 5; ++i) {
+        EXPECT_EQ(std::memcmp(out.data() + i * vocabulary, alone[i].data() + alone[i].size() - vocabulary,
+                              vocabulary * sizeof(float)),
+                  0)
+            << "sequence " << i;
+    }
+}
+
+TEST(ReadShape, UnsoundModelsAreRefused)
+{
+    const auto kind_of = [](const std::function<void(test::GgufWriter&)>& change) {
+        test::GgufWriter writer;
+        writer.string("general.architecture", "llama");
+        writer.integer("llama.block_count", 1);
+        writer.integer("llama.feed_forward_length", 64);
+        writer.integer("llama.context_length", 64);
+        change(writer);
+        writer.tensor("token_embd.weight", {64, 4}, 0, std::string(1024, '\0'));
+        const std::string bytes = writer.finish();
+        const Gguf file = Gguf::parse({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+        try {
+            const ModelShape shape = read_shape(file, 64);
+            Model(file, shape, 1, kernels_for(Isa::scalar));
+        } catch (const EngineError& error) {
+            return error.kind;
+        }
+        ADD_FAILURE() << "accepted";
+        return EngineError::Kind::io;
+    };
+    const auto heads = [](test::GgufWriter& w, std::uint32_t n) {
+        w.integer("llama.attention.head_count", n);
+    };
+    const auto width = [](test::GgufWriter& w, std::uint32_t n) { w.integer("llama.embedding_length", n); };
+    using Kind = EngineError::Kind;
+    EXPECT_EQ(kind_of([&](auto& w) { heads(w, 2); }), Kind::malformed) << "no width";
+    EXPECT_EQ(kind_of([&](auto& w) { heads(w, 0), width(w, 64); }), Kind::malformed) << "no heads";
+    EXPECT_EQ(kind_of([&](auto& w) { heads(w, 3), width(w, 64); }), Kind::malformed) << "heads do not divide";
+    EXPECT_EQ(kind_of([&](auto& w) { heads(w, 8), width(w, 64); }), Kind::unsupported) << "heads of 8";
+    EXPECT_EQ(kind_of([&](auto& w) { heads(w, 2), width(w, 64); }), Kind::malformed) << "no layers";
+    EXPECT_EQ(kind_of([&](auto& w) { heads(w, 2), width(w, 128); }), Kind::malformed) << "narrow embedding";
+    EXPECT_EQ(kind_of([&](auto& w) {
+                  heads(w, 2), width(w, 64);
+                  w.string("llama.rope.scaling.type", "yarn");
+              }),
+              Kind::unsupported);
+    EXPECT_EQ(kind_of([&](auto& w) {
+                  heads(w, 2), width(w, 64);
+                  w.integer("llama.rope.dimension_count", 7);
+              }),
+              Kind::malformed);
+}
+
+}  // namespace
+}  // namespace jiphyeon
