@@ -19,6 +19,10 @@ namespace {
 
 constexpr std::size_t kWordMax = 32;  // longer runs are no words: only their pairs are kept, or pieces
 
+// Of words that name nothing; in a question they would outweigh those that do where the collection seldom has
+// them.
+constexpr float kFunctionWeight = 0.2f;
+
 enum class Script : std::uint8_t { none, hangul, han, digit, letter };
 
 Script script_of(char32_t c)
@@ -89,19 +93,23 @@ private:
         identified_ = find_identifiers(text_, i, found_);
         for (std::string& id : found_) terms_.push_back({Field::exact, std::move(id), 1});
     }
-    void stem(std::u32string_view word) { terms_.push_back({Field::stem, encode_utf8(word), 1}); }
-    void pairs(std::u32string_view word)
+    void stem(std::u32string_view word, float weight = 1)
+    {
+        terms_.push_back({Field::stem, encode_utf8(word), weight});
+    }
+    void pairs(std::u32string_view word, float weight = 1)
     {
         for (std::size_t i = 0; i + 1 < word.size(); ++i) {
-            terms_.push_back({Field::bigram, encode_utf8(word.substr(i, 2)), 1});
+            terms_.push_back({Field::bigram, encode_utf8(word.substr(i, 2)), weight});
         }
     }
     void word(std::u32string_view run, bool attached)
     {
         const std::u32string_view kept = run.substr(0, stem_length(run, attached));
         if (kept.empty()) return;
-        if (kept.size() <= kWordMax) stem(kept);
-        pairs(kept);
+        const float weight = is_function_word(kept) ? kFunctionWeight : 1;
+        if (kept.size() <= kWordMax) stem(kept, weight);
+        pairs(kept, weight);
     }
     // The end of a bracketed run of `script` that begins at `open`, or 0: "(舊法)".
     std::size_t bracketed(std::size_t open, Script script, std::size_t& from, std::size_t& to) const

@@ -101,6 +101,15 @@ constexpr std::u32string_view kShortNouns =
     U"등 것 때 년 월 일 조 항 호 목 법 령 곳 중 후 전 내 외 간 원 개 급 집 돈 땅 값 끝 앞 뒤 옆 안 밖 속 책 "
     U"글 말 달";
 
+// As they are after stem_length.
+constexpr std::u32string_view kFunctionWords =
+    U"관하여 관한 관해 관해서 대하여 대한 대해 대해서 위하여 위한 위해 위해서 의하여 의한 의해 통하여 통한 "
+    U"통해 통해서 "
+    U"따라 따른 따르 인하여 인한 있 있는 있다 없 없는 없다 하는 하나요 할 해야 합니다 되는 되나요 "
+    U"및 또는 그리고 그러나 다만 등 수 것 때 경우 그 이 저 "
+    U"무엇 무슨 어떤 어떻게 어디 언제 누구 누가 왜 얼마 얼마나 어느 몇 "
+    U"인가요 알려 알려주세요 알려줘 주세요 싶 싶어요 싶습니다 알고 궁금 궁금해요 궁금합니다 말해 설명";
+
 struct Rule {
     After after;
     std::size_t stem_min;
@@ -108,7 +117,7 @@ struct Rule {
 
 struct Tables {
     std::unordered_map<std::u32string_view, Rule> endings;
-    std::unordered_set<std::u32string_view> whole, short_nouns;
+    std::unordered_set<std::u32string_view> whole, short_nouns, function_words;
     std::size_t longest = 0;
 };
 
@@ -134,6 +143,7 @@ const Tables& tables()
         }
         each_word(kWhole, [&](std::u32string_view word) { t.whole.insert(word); });
         each_word(kShortNouns, [&](std::u32string_view word) { t.short_nouns.insert(word); });
+        each_word(kFunctionWords, [&](std::u32string_view word) { t.function_words.insert(word); });
         return t;
     }();
     return built;
@@ -177,6 +187,11 @@ std::size_t stem_length(std::u32string_view word, bool attached)
         return stem;
     }
     return word.size();
+}
+
+bool is_function_word(std::u32string_view stem)
+{
+    return tables().function_words.contains(stem);
 }
 
 }  // namespace jiphyeon

@@ -13,4 +13,8 @@ namespace jiphyeon {
 // particle; then 0 is a possible answer.
 std::size_t stem_length(std::u32string_view word, bool attached);
 
+// Whether a stem holds sentences together or asks (관하여, 및, 경우, 무엇, 알려주세요) rather than names
+// anything.
+bool is_function_word(std::u32string_view stem);
+
 }  // namespace jiphyeon

@@ -58,6 +58,8 @@ public:
     void backup(const std::filesystem::path& to) const override;
     std::vector<std::string> check() const override;
 
+    void wait_for_graph() const { dense_.wait_until_built(); }  // for tests and measurements
+
 private:
     struct Reading {
         std::shared_ptr<const rocksdb::Snapshot> snapshot;

@@ -165,7 +165,7 @@ TEST(Access, SearchIsThatOfAnArchiveThatHoldsTheScopeAlone)
         Maker maker(seed);
         const Archive archive = maker.archive(40);
         const test::TempDir dir;
-        const auto index = Index::open(dir / "index", {});
+        const auto index = Index::open(dir.path() / "index", {});
         for (const DocumentWrite& write : archive.documents) index->put(write);
         for (const std::string& id : archive.withdrawn) index->withdraw(id);
         for (int round = 0; round < 40; ++round) {
@@ -220,7 +220,7 @@ TEST(Access, NothingAReaderSeesChangesWithWhatHeMayNotSee)
 {
     Maker maker(99);
     const test::TempDir dir;
-    const auto index = Index::open(dir / "index", {});
+    const auto index = Index::open(dir.path() / "index", {});
     std::normal_distribution<float> normal;
     const auto unit = [&] {
         std::vector<float> v = {normal(maker.random()), normal(maker.random()), normal(maker.random())};

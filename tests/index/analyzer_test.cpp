@@ -57,6 +57,14 @@ TEST(Analyzer, ParticleFollowsTheSoundBeforeIt)
     EXPECT_EQ(terms("사업장으로", Field::stem), Words{"사업장"});
 }
 
+TEST(Analyzer, WordsThatNameNothingWeighLittle)
+{
+    const std::vector<Term> found = analyze("연가에 관하여 무엇을");
+    EXPECT_EQ(found.front().weight, 1);
+    EXPECT_EQ(found.front().text, "연가");
+    for (const Term& term : found) EXPECT_EQ(term.weight < 1, term.text != "연가") << term.text;
+}
+
 TEST(Analyzer, PairsComeFromTheStem)
 {
     EXPECT_EQ(terms("육아휴직을", Field::bigram), (Words{"육아", "아휴", "휴직"}));

@@ -10,6 +10,7 @@
 
 #include "fixture.hpp"
 #include "kernels.hpp"
+#include "store.hpp"
 
 namespace jiphyeon {
 namespace {
@@ -199,11 +200,12 @@ TEST(DenseSearch, IsUsedByTheIndexFromTheGivenSizeOn)
         ids.push_back("a#" + std::to_string(i));
     }
     const std::vector<float> rows = sample.vectors(kChunks);
-    const auto graph = Index::open(dir / "graph", {.graph_from = 100});
-    const auto exact = Index::open(dir / "exact", {.graph_from = 1'000'000});
+    const auto graph = Index::open(dir.path() / "graph", {.graph_from = 100});
+    const auto exact = Index::open(dir.path() / "exact", {.graph_from = 1'000'000});
     for (const auto& index : {graph.get(), exact.get()}) {
         index->put(test::document("a", "public", texts));
         index->put_vectors(ids, rows, "m");
+        dynamic_cast<Store&>(*index).wait_for_graph();
     }
     for (int q = 0; q < 20; ++q) {
         const std::vector<float> query = sample.vector();

@@ -68,11 +68,12 @@ TEST(Durability, KilledWritersLoseNothingTheyAcknowledged)
     const test::TempDir dir;
     std::mt19937 random(std::random_device{}());
     unsigned steps = 0;  // that are in the index
-    const auto twin = Index::open(dir / "twin", {.master_key = &key});
+    const auto twin = Index::open(dir.path() / "twin", {.master_key = &key});
     for (int round = 0; round < rounds; ++round) {
         int pipe_ends[2];
         ASSERT_EQ(::pipe2(pipe_ends, O_CLOEXEC), 0);
-        const pid_t child = start_writer({"steps", dir / "index", std::to_string(steps)}, pipe_ends[1]);
+        const pid_t child =
+            start_writer({"steps", dir.path() / "index", std::to_string(steps)}, pipe_ends[1]);
         ASSERT_GT(child, 0);
         ::close(pipe_ends[1]);
         unsigned acknowledged = 0;
@@ -87,7 +88,7 @@ TEST(Durability, KilledWritersLoseNothingTheyAcknowledged)
         ::waitpid(child, &status, 0);
         ASSERT_TRUE(WIFSIGNALED(status)) << "the child ended by itself: " << WEXITSTATUS(status);
 
-        const auto index = Index::open(dir / "index", {.master_key = &key});
+        const auto index = Index::open(dir.path() / "index", {.master_key = &key});
         EXPECT_EQ(index->check(), std::vector<std::string>{}) << "round " << round;
         for (unsigned n = steps; n < steps + acknowledged; ++n) take_step(*twin, n);
         steps += acknowledged;
@@ -107,7 +108,7 @@ TEST(Durability, OriginalsNeverTouchTheDiskInClear)
     const test::TempDir dir;
     const SecretKey key = test_key();
     {
-        const auto index = Index::open(dir / "index", {.master_key = &key});
+        const auto index = Index::open(dir.path() / "index", {.master_key = &key});
         DocumentWrite write = document("a", "public", {"연가"});
         for (int i = 0; i < 1000; ++i) write.original += planted + std::to_string(i);
         write.view = "CONTROL-본문에-있는-문장";
@@ -115,7 +116,7 @@ TEST(Durability, OriginalsNeverTouchTheDiskInClear)
         DocumentWrite small = document("b", "public", {"연가"});
         small.original = planted;
         index->put(small);
-        index->backup(dir / "copy");
+        index->backup(dir.path() / "copy");
         EXPECT_EQ(index->original("b"), planted);
     }
     bool control = false;
@@ -135,7 +136,7 @@ TEST(Durability, RemovalDestroysTheKeyOfTheOriginal)
 {
     const test::TempDir dir;
     const SecretKey key = test_key();
-    const auto index = Index::open(dir / "index", {.master_key = &key});
+    const auto index = Index::open(dir.path() / "index", {.master_key = &key});
     const std::string planted = "REMOVED-2b61-지워질-문장";
     DocumentWrite write = document("a", "public", {planted});
     write.document.title = planted;
@@ -158,13 +159,13 @@ TEST(Durability, RemovalDestroysTheKeyOfTheOriginal)
 TEST(Durability, AFullDiskIsAnErrorAndLosesNothing)
 {
     const test::TempDir dir;
-    const pid_t child = start_writer({"full", dir / "index"}, -1);
+    const pid_t child = start_writer({"full", dir.path() / "index"}, -1);
     ASSERT_GT(child, 0);
     int status = 0;
     ::waitpid(child, &status, 0);
     ASSERT_TRUE(WIFEXITED(status));
     EXPECT_EQ(WEXITSTATUS(status), 0);
-    const auto index = Index::open(dir / "index", {});
+    const auto index = Index::open(dir.path() / "index", {});
     EXPECT_TRUE(index->document("kept"));
     EXPECT_EQ(index->check(), std::vector<std::string>{});
 }
@@ -175,7 +176,7 @@ TEST(Durability, AFullDiskIsAnErrorAndLosesNothing)
 TEST(Durability, DamagedFilesAreFoundOrHarmless)
 {
     const test::TempDir dir;
-    const fs::path whole = dir / "index", damaged = dir / "damaged";
+    const fs::path whole = dir.path() / "index", damaged = dir.path() / "damaged";
     {
         const auto index = Index::open(whole, {});
         for (int i = 0; i < 30; ++i) {
@@ -219,11 +220,11 @@ TEST(Durability, DamagedFilesAreFoundOrHarmless)
 TEST(Durability, AnotherFormatIsRefusedByName)
 {
     const test::TempDir dir;
-    fs::create_directories(dir / "index");
-    std::ofstream(dir / "index" / "CURRENT") << "MANIFEST-000001\n";
-    EXPECT_THROW(Index::open(dir / "index", {}), IndexError);
+    fs::create_directories(dir.path() / "index");
+    std::ofstream(dir.path() / "index" / "CURRENT") << "MANIFEST-000001\n";
+    EXPECT_THROW(Index::open(dir.path() / "index", {}), IndexError);
     try {
-        Index::open(dir / "nothing", {.read_only = true});
+        Index::open(dir.path() / "nothing", {.read_only = true});
         FAIL();
     } catch (const IndexError& e) {
         EXPECT_NE(e.kind, IndexError::Kind::locked) << e.what();

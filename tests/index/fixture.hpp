@@ -1,32 +1,13 @@
-// A folder for one test, and documents to put into an index.
+// Documents to put into an index, and a folder to put it in.
 #pragma once
 
-#include <stdlib.h>
-
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "jiphyeon/index.hpp"
+#include "support/temp_dir.hpp"
 
 namespace jiphyeon::test {
-
-class TempDir {
-public:
-    TempDir()
-    {
-        std::string pattern = (std::filesystem::temp_directory_path() / "jiphyeon-index-XXXXXX").string();
-        path_ = ::mkdtemp(pattern.data());
-    }
-    ~TempDir() { std::filesystem::remove_all(path_); }
-    TempDir(const TempDir&) = delete;
-    TempDir& operator=(const TempDir&) = delete;
-    const std::filesystem::path& path() const { return path_; }
-    std::filesystem::path operator/(const char* name) const { return path_ / name; }
-
-private:
-    std::filesystem::path path_;
-};
 
 inline DocumentWrite document(const std::string& id, const std::string& label,
                               const std::vector<std::string>& texts)

@@ -16,7 +16,7 @@ using Ids = std::vector<std::string>;
 
 class StoreTest : public ::testing::Test {
 protected:
-    void open() { index = Index::open(dir / "index", {.master_key = &key}); }
+    void open() { index = Index::open(dir.path() / "index", {.master_key = &key}); }
     void reopen()
     {
         index.reset();
@@ -275,7 +275,7 @@ TEST_F(StoreTest, RowsOfOtherOwnersAreKeptBySpace)
 TEST_F(StoreTest, AnotherOpenerIsToldThatItIsLocked)
 {
     try {
-        Index::open(dir / "index", {});
+        Index::open(dir.path() / "index", {});
         FAIL();
     } catch (const IndexError& e) {
         EXPECT_EQ(e.kind, IndexError::Kind::locked) << e.what();
@@ -287,14 +287,14 @@ TEST_F(StoreTest, ABackupIsAWholeIndex)
     DocumentWrite write = document("a", "public", {"연가"});
     write.original = "원본";
     index->put(write);
-    index->backup(dir / "copy");
+    index->backup(dir.path() / "copy");
     index->put(document("b", "public", {"연가"}));
-    const auto copy = Index::open(dir / "copy", {.master_key = &key, .read_only = true});
+    const auto copy = Index::open(dir.path() / "copy", {.master_key = &key, .read_only = true});
     EXPECT_EQ(ids(copy->search_lexical(analyze("연가"), 5, scope({"public"}))), Ids{"a#0"});
     EXPECT_EQ(copy->original("a"), "원본");
     EXPECT_TRUE(copy->check().empty());
     EXPECT_THROW(copy->put(write), IndexError);
-    EXPECT_THROW(index->backup(dir / "copy"), IndexError);
+    EXPECT_THROW(index->backup(dir.path() / "copy"), IndexError);
 }
 
 TEST_F(StoreTest, OriginalsNeedTheKeyThatSealedThem)
@@ -304,7 +304,7 @@ TEST_F(StoreTest, OriginalsNeedTheKeyThatSealedThem)
     index->put(write);
     index.reset();
     const SecretKey other = SecretKey::random();
-    index = Index::open(dir / "index", {.master_key = &other});
+    index = Index::open(dir.path() / "index", {.master_key = &other});
     try {
         index->original("a");
         FAIL();
@@ -313,7 +313,7 @@ TEST_F(StoreTest, OriginalsNeedTheKeyThatSealedThem)
     }
     EXPECT_EQ(index->check().size(), 1u);
     index.reset();
-    index = Index::open(dir / "index", {});
+    index = Index::open(dir.path() / "index", {});
     EXPECT_THROW(index->original("a"), IndexError);
     EXPECT_THROW(index->put(write), IndexError);
     EXPECT_EQ(find("연가", scope({"public"})), Ids{"a#0"});

@@ -3,7 +3,7 @@
 // neither callers nor ranking above one leg. On disk: index/FORMAT.md.
 //
 // Access is inside the search: a chunk outside the Scope is never scored, counted, or part of a statistic
-// (document frequencies and lengths are kept per label and summed over the Scope's labels).
+// (postings are kept per label; document frequencies and lengths are counted over the Scope's chunks alone).
 //
 // Example:
 //     auto index = Index::open(dir, {.master_key = &key});
@@ -37,11 +37,11 @@ public:
     Kind kind;
 };
 
-using Day = std::int32_t;  // civil days since 1970-01-01
+using Day = std::int32_t;                                // civil days since 1970-01-01
 std::optional<Day> day_from_text(std::string_view iso);  // "2026-11-22"; nullopt for anything that is no date
 std::string day_to_text(Day day);
 
-// ---- Text, the same for documents and questions ------------------------------------------------------------
+// ---- Text, the same for documents and questions -----------------------------------------------------------
 
 // NFC, width and middle-dot and quote variants folded, lower case. For matching, never for display.
 std::string normalize(std::string_view text);
@@ -57,7 +57,8 @@ struct Term {
     float weight = 1;
     auto operator<=>(const Term&) const = default;
 };
-// Terms of a text in order of occurrence, with repetitions. Linear in its length.
+// Terms of a text in order of occurrence, with repetitions. Linear in its length. A word that names nothing
+// (관하여, 무엇) has a low weight, which counts where the text is a question.
 std::vector<Term> analyze(std::string_view text);
 
 // ---- What is stored ---------------------------------------------------------------------------------------
@@ -81,7 +82,7 @@ struct Chunk {
     std::string document_id;    // of one version of one document
     std::uint32_t ordinal = 0;  // position within it, from 0
     ChunkKind kind = ChunkKind::body;
-    std::string header;  // breadcrumb, e.g. "휴가 운영 규정 > 제2장 > 제7조(연가)"; searched and embedded with text
+    std::string header;  // breadcrumb, "휴가 운영 규정 > 제7조(연가)"; searched and embedded with text
     std::string text;    // UTF-8, NFC, personal data already masked
     std::string label;   // exactly one, canonical (Label::to_text)
     Place place;
@@ -99,10 +100,10 @@ struct DocumentRecord {
     std::uint32_t version = 1;
     std::string content_sha256;  // hex, of the file
     std::string label;
-    std::string document_number;         // "정보기획담당관-5440", "제2026-12호"
-    std::optional<Day> effective_from;   // in force from this day
-    std::optional<Day> effective_to;     // last day in force
-    std::string supersedes;              // document id of the version before, or empty
+    std::string document_number;        // "정보기획담당관-5440", "제2026-12호"
+    std::optional<Day> effective_from;  // in force from this day
+    std::optional<Day> effective_to;    // last day in force
+    std::string supersedes;             // document id of the version before, or empty
     std::string superseded_by;
     DocumentState state = DocumentState::current;
     std::uint32_t pages = 0;
@@ -136,7 +137,7 @@ struct Hit {
 };
 
 struct LexicalOptions {
-    float k1 = 1.2f, b = 0.75f;
+    float k1 = 0.9f, b = 0.4f;  // colloquial questions like 1.2 and 0.75 a little better, statutes far less
     float stem_weight = 1.0f, bigram_weight = 1.0f, exact_weight = 2.0f;
 };
 
@@ -165,10 +166,11 @@ public:
     // version becomes superseded (and gets an end of force where it has none).
     virtual void put(const DocumentWrite& write) = 0;
     virtual void withdraw(std::string_view document_id) = 0;  // kept, never found
-    virtual void remove(std::string_view document_id) = 0;    // text, postings, vectors, original's key
+    // Text, postings, vectors, original's key. Throws io after the commit where files could not be rewritten.
+    virtual void remove(std::string_view document_id) = 0;
     virtual void set_label(std::string_view document_id, std::string_view label) = 0;
     // ids.size() x dim floats, row-major, L2-normalised. `model`: fingerprint; vectors of another model are
-    // dropped by the first put of a new one.
+    // dropped by the first put of a new one. Chunks that have gone meanwhile are passed over.
     virtual void put_vectors(std::span<const std::string> chunk_ids, std::span<const float> vectors,
                              std::string_view model) = 0;
 
@@ -176,7 +178,8 @@ public:
     virtual std::vector<Hit> search_lexical(std::span<const Term> query, std::size_t k, const Scope& scope,
                                             const LexicalOptions& options = {}) const = 0;
     // query: dim floats. Empty while nothing is embedded.
-    virtual std::vector<Hit> search_dense(std::span<const float> query, std::size_t k, const Scope& scope) const = 0;
+    virtual std::vector<Hit> search_dense(std::span<const float> query, std::size_t k,
+                                          const Scope& scope) const = 0;
     // Inverse document frequency of each term within the scope: ln(1 + (N - df + 0.5) / (df + 0.5)).
     virtual std::vector<float> idf(std::span<const Term> terms, const Scope& scope) const = 0;
     virtual ScopeStatistics statistics(const Scope& scope) const = 0;
@@ -197,7 +200,8 @@ public:
 
     // ---- Rows of other owners, in the same store.
     virtual std::optional<std::string> row(std::string_view space, std::string_view key) const = 0;
-    virtual std::vector<std::pair<std::string, std::string>> rows(std::string_view space) const = 0;  // by key
+    virtual std::vector<std::pair<std::string, std::string>> rows(
+        std::string_view space) const = 0;  // by key
     virtual void put_rows(std::span<const DocumentWrite::Row> rows) = 0;
     virtual void remove_row(std::string_view space, std::string_view key) = 0;
 
