@@ -307,7 +307,16 @@ float Attribution::cover() const
     float best = 0;
     for (const Passage& passage : passages_)
         best = std::max(best, share_of(words, passage, 0, passage.segments.size()));
-    return best;
+    const std::optional<Window> window = best_for_question();
+    return window ? (best + window->share) / 2 : best;
+}
+
+float Attribution::cover_of(const Window& window) const
+{
+    const Passage& passage = passages_[window.evidence];
+    const std::size_t first = window.first > 0 ? window.first - 1 : 0;
+    return share_of(weigh(question_.words, true), passage, first,
+                    std::min(window.last + 1, passage.segments.size()));
 }
 
 std::optional<Attribution::Window> Attribution::best_for_question() const

@@ -53,8 +53,11 @@ public:
     // A window of another document that speaks of the same and gives another number of the same kind.
     std::optional<Window> contradiction(std::string_view sentence, const Window& window) const;
 
-    // How much of the question's words the best single evidence holds, 0..1.
+    // How much of the question's words the best single evidence holds, 0..1: the mean of what its whole
+    // passage and what its best few sentences hold.
     float cover() const;
+    // The same of one window: a sentence taken from where nobody speaks of the question is no answer to it.
+    float cover_of(const Window& window) const;
     // The segment of the evidence that the question's words fit best.
     std::optional<Window> best_for_question() const;
 

@@ -62,11 +62,21 @@ std::vector<std::string_view> tokens_of(std::string_view text)
     return out;
 }
 
+// A verb's form rather than a noun's: its ending is the asker's way of speaking, and documents speak
+// otherwise.
 bool is_predicate(std::string_view token)
 {
-    while (!token.empty() && (token.back() == '.' || token.back() == '?' || token.back() == '!'))
+    while (!token.empty() &&
+           (token.back() == '.' || token.back() == '?' || token.back() == '!' || token.back() == ','))
         token.remove_suffix(1);
-    return token.ends_with("다") || token.ends_with("까") || token.ends_with("요");
+    for (const std::string_view end :
+         {"다",   "까",   "요",   "면",   "는데",   "려고",   "하고",   "되고", "받고", "있고",
+          "없고", "라고", "다고", "해서", "어서",   "아서",   "여서",   "려서", "거나", "도록",
+          "하는", "되는", "받는", "있는", "없는",   "하던",   "할",     "될",   "받을", "인데",
+          "지만", "하게", "되게", "했을", "하면서", "되면서", "한다는", "라는", "려는", "해야",
+          "하여", "되어", "했던", "하기", "되기",   "받기"})
+        if (token.size() > end.size() && token.ends_with(end)) return true;
+    return false;
 }
 
 // A greeting, a sum, or a request to do something that answering cannot do.

@@ -19,6 +19,7 @@ namespace {
 constexpr std::size_t kPerDocument = 3;  // chunks of one document among the evidence
 constexpr std::size_t kDroppedMax = 2;   // unsupported sentences after which the model is stopped
 constexpr std::size_t kQuestionBytesMax = 4000;
+constexpr float kOffTheQuestion = 0.25f;  // share of the question's words about a sentence's source
 
 class Clock {
 public:
@@ -150,7 +151,8 @@ public:
             return {"", true};
         }
         const std::optional<Attribution::Source> source = attribution_.source_of(text);
-        if (!source || source->check.support == Support::unsupported) {
+        if (!source || source->check.support == Support::unsupported ||
+            attribution_.cover_of(source->window) < kOffTheQuestion) {
             ++dropped_;
             return {"", dropped_ >= kDroppedMax || !answer_.sentences.empty()};
         }
