@@ -1,5 +1,5 @@
 // The seccomp filter of a caged child: a list of what computing needs, and EPERM for all else. The list was
-// found by tracing children of this tree (glibc, OpenMP, Tesseract, poppler, OpenBLAS); what is missing shows
+// found by tracing children of this tree (glibc, OpenMP, Tesseract, poppler); what is missing shows
 // as EPERM in a trace, never as a hole. Arguments are checked where a call has a harmless and a harmful side:
 // open for reading, clone of a thread, send on the inherited socket.
 //

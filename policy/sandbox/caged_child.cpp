@@ -111,6 +111,7 @@ std::vector<std::string> child_environment(const std::vector<std::string>& added
 std::vector<char*> pointers_to(std::vector<std::string>& texts)
 {
     std::vector<char*> out;
+    out.reserve(texts.size() + 1);
     for (std::string& text : texts) out.push_back(text.data());
     out.push_back(nullptr);
     return out;
