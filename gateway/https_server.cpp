@@ -14,6 +14,8 @@
 #include <Poco/Net/TCPServerConnection.h>
 #include <Poco/Net/TCPServerConnectionFactory.h>
 #include <Poco/ThreadPool.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <map>
@@ -35,6 +37,7 @@ constexpr seconds kClosing{2};  // for the last bytes of a connection that we en
 constexpr int kRequestsPerConnection = 100;
 constexpr int kQueued = 32;  // accepted, but no thread yet
 constexpr std::size_t kReadAtOnce = 16384;
+constexpr std::size_t kDrained = 1u << 20;  // bytes taken in after our last answer
 
 // What Poco's own threads throw (accept, TLS of a stranger) is counted and told to the operator.
 class ThreadErrors : public Poco::ErrorHandler {
@@ -201,15 +204,21 @@ private:
         return true;
     }
 
-    // Ends our side and reads on for a moment: bytes of the client that nobody reads would make the kernel
-    // reset the connection and take our answer with it.
+    // Says that this was all (TLS's close_notify, then FIN) and takes in what still comes: bytes of the
+    // client that nobody reads would make the kernel reset the connection and take our answer with it. Poco's
+    // own shutdown closes both directions, except on a socket that does not block.
     void end(Watchdog::Watch& watch)
     {
         watch.deadline(kClosing);
-        socket_.shutdownSend();
+        socket_.setBlocking(false);
+        socket_.shutdown();
+        const int fd = socket_.impl()->sockfd();
+        ::shutdown(fd, SHUT_WR);
         char bytes[kReadAtOnce];
-        for (std::size_t drained = 0; drained < 65536;) {
-            const int count = socket_.receiveBytes(bytes, sizeof bytes);
+        for (std::size_t drained = 0; drained < kDrained && !watch.expired();) {
+            pollfd entry{.fd = fd, .events = POLLIN, .revents = 0};
+            if (::poll(&entry, 1, static_cast<int>(std::chrono::milliseconds(kClosing).count())) <= 0) return;
+            const ssize_t count = ::recv(fd, bytes, sizeof bytes, 0);
             if (count <= 0) return;
             drained += static_cast<std::size_t>(count);
         }
@@ -248,6 +257,7 @@ struct HttpsServer::State {
     Shared shared;
     Poco::ThreadPool pool;
     std::unique_ptr<Poco::Net::TCPServer> server;
+    std::uint16_t port = 0;
     std::mutex stopping;
 };
 
@@ -265,6 +275,7 @@ HttpsServer::HttpsServer(Service& service, const HttpsOptions& options)
         state_->server = std::make_unique<Poco::Net::TCPServer>(new ConnectionFactory(state_->shared),
                                                                 state_->pool, socket, params);
         state_->server->setConnectionFilter(new AddressCap(state_->shared));
+        state_->port = state_->server->port();
         state_->server->start();
     } catch (const Poco::Exception& error) {
         throw GatewayError(GatewayError::Kind::io, "cannot listen: " + error.displayText());
@@ -278,7 +289,7 @@ HttpsServer::~HttpsServer()
 
 std::uint16_t HttpsServer::port() const
 {
-    return state_->server->port();
+    return state_->port;
 }
 
 void HttpsServer::stop()
@@ -289,6 +300,7 @@ void HttpsServer::stop()
     state_->server->stop();
     state_->shared.watchdog.close_all_after(kClosing);
     state_->pool.joinAll();
+    state_->server.reset();  // closes the listening socket: who comes now is refused, not left waiting
 }
 
 }  // namespace jiphyeon
