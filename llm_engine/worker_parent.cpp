@@ -76,7 +76,7 @@ public:
     Link& operator=(const Link&) = delete;
     ~Link()
     {
-        child_.kill();  // the reader then finds the channel closed
+        kill();  // the reader then finds the channel closed
         reader_.join();
     }
 
@@ -150,7 +150,7 @@ private:
         for (const auto& [id, mailbox] : mailboxes_) mailbox->arrived_.notify_one();
     }
 
-    CagedChild child_;
+    CagedChild child_;  // but for receiving, guarded by sending_
     Opened opened_;
     std::mutex sending_;
     std::mutex mutex_;
