@@ -7,7 +7,8 @@ namespace jiphyeon {
 namespace {
 
 constexpr std::size_t kTokensMax = 1u << 24;
-constexpr std::size_t kTextMax = 1u << 30;
+constexpr std::size_t kTextMax =
+    16u << 20;  // far beyond any context; the work space is some 20 bytes for each
 
 // Models name one end token in their metadata but were trained to end in more than one way (end of a turn, of
 // a document, of a file). Counted only where the vocabulary holds them as control tokens.

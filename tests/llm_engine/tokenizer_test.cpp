@@ -176,6 +176,17 @@ TEST(BpeTokenizer, AMegabyteWithoutASpaceIsTokenized)
     EXPECT_EQ(tokenizer->encode(run), std::vector<TokenId>((1u << 20) / 64, last));
 }
 
+TEST(BpeTokenizer, WhatNoContextCouldHoldIsRefused)
+{
+    const auto tokenizer = tokenizer_of(BpeFile().file());
+    try {
+        tokenizer->encode(std::string((16u << 20) + 1, 'a'));
+        ADD_FAILURE() << "no error";
+    } catch (const EngineError& error) {
+        EXPECT_EQ(error.kind, EngineError::Kind::too_large);
+    }
+}
+
 TEST(BpeTokenizer, UnsoundFilesAreRefused)
 {
     BpeFile lacks_byte;
