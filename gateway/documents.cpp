@@ -19,6 +19,19 @@ DocumentRecord existing(const Call& call, std::string_view id)
     return std::move(*document);
 }
 
+// Of what ingest keeps for the reader's page, what a reader sees: not where masked places lie, nor the author
+// that the file's properties name, nor the box of each line.
+Json shown_view(const std::string& stored)
+{
+    const Json view = parse_object(stored);
+    Json shown = Json::object();
+    for (const char* field : {"format", "title", "pages", "scanned", "warnings", "blocks"})
+        if (const auto found = view.find(field); found != view.end()) shown[field] = *found;
+    if (shown.contains("blocks"))
+        for (Json& block : shown["blocks"]) block.erase("lines");
+    return shown;
+}
+
 }  // namespace
 
 DocumentRecord readable_document(const Call& call, std::string_view id)
@@ -57,7 +70,7 @@ Json call_document(const Call& call)
     call.state.note(call.caller, "viewed", "text", {document.id});
     Json reply = to_json(document);
     reply["versions"] = std::move(versions);
-    reply["view"] = view ? parse_object(*view) : Json();
+    reply["view"] = view ? shown_view(*view) : Json();
     return reply;
 }
 

@@ -253,6 +253,8 @@ TEST_F(ServiceTest, ADocumentIsShownWithItsTextAndEachViewIsALeaf)
     const Json document = site.call(site.as("kim"), "document", {{"id", "leave"}});
     EXPECT_EQ(document["title"], "휴가 규정");
     EXPECT_EQ(document["view"]["blocks"][0]["text"], "연가는 21일로 한다.");
+    EXPECT_FALSE(document["view"].contains("hidden"));  // where something was masked is nobody's business
+    EXPECT_FALSE(document["view"].contains("author"));
     EXPECT_EQ(document["versions"].size(), 1u);
     EXPECT_EQ(site.service->page_image(site.as("kim"), "leave", 1), "PNG");
     EXPECT_FALSE(site.service->page_image(site.as("kim"), "leave", 3));

@@ -164,7 +164,10 @@ void Site::put(const std::string& id, const std::string& title, const std::strin
     chunk.place.page_end = 1;
     chunk.place.section = "제7조";
     write.chunks = {chunk};
-    write.view = Json{{"blocks", {{{"kind", "paragraph"}, {"text", text}, {"page", 1}}}}}.dump();
+    write.view = Json{{"blocks", {{{"kind", "paragraph"}, {"text", text}, {"page", 1}}}},
+                      {"author", "홍길동"},
+                      {"hidden", {{1, 10, 10, 20, 20}}}}
+                     .dump();
     write.original = text;
     index->put(write);
 }

@@ -71,14 +71,19 @@ function showText(message = "") {
 }
 
 function tableOf(block) {
-  const grid = block.grid || [];
+  const rows = new Map();
+  for (const cell of block.cells) {
+    if (!rows.has(cell.row)) rows.set(cell.row, el("tr"));
+    rows.get(cell.row).append(el(cell.header ? "th" : "td", {
+      rowspan: cell.rowspan > 1 ? cell.rowspan : null, colspan: cell.colspan > 1 ? cell.colspan : null,
+    }, cell.text || ""));
+  }
   return el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "표" },
-    el("table", {}, el("tbody", {}, ...grid.map((row) => el("tr", {}, ...row.map((cell) =>
-      el(cell.header ? "th" : "td", { rowspan: cell.rowspan > 1 ? cell.rowspan : null, colspan: cell.colspan > 1 ? cell.colspan : null }, cell.text || "")))))));
+    el("table", {}, el("tbody", {}, ...rows.values())));
 }
 
 function blockOf(block) {
-  if (block.kind === "table" && block.grid?.length) return tableOf(block);
+  if (block.kind === "table" && block.cells?.length) return tableOf(block);
   if (block.kind === "heading") return el("h3", {}, block.text || "");
   return el("p", { class: block.kind === "note" ? "note" : null }, block.text || "");
 }
