@@ -36,8 +36,7 @@ rocksdb::ColumnFamilyOptions family_options(Family f, const std::shared_ptr<rock
     if (f == Family::postings) {
         options.merge_operator = postings_merge_operator();
         options.compaction_filter = empty_postings_filter();
-        options.write_buffer_size = 64 << 20;
-        options.max_successive_merges = 0;
+        options.write_buffer_size = 16 << 20;  // a reader folds what is not written out yet
     }
     if (f == Family::views || f == Family::originals) {
         options.enable_blob_files = true;

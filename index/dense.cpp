@@ -13,9 +13,9 @@
 namespace jiphyeon {
 namespace {
 
-constexpr std::size_t kEffortMin = 128;
+constexpr std::size_t kEffortMin = 160;
 constexpr std::size_t kRowsPerEffort = 20;
-constexpr std::size_t kRandomAccess = 3;
+constexpr std::size_t kRandomAccess = 6;
 constexpr std::size_t kBatchRows = 512;
 
 std::size_t effort_for(std::size_t wanted, std::uint64_t visible, std::uint64_t all)
@@ -53,7 +53,7 @@ void DenseSearch::follow(std::shared_ptr<const VectorTable> table)
 std::vector<ScoredChunk> DenseSearch::search(const VectorTable& table, std::span<const float> query,
                                              std::size_t k, const Visible& visible, Path path) const
 {
-    const QuantizedQuery quantized(query, table.padded_dim());
+    const QuantizedQuery quantized = table.quantize(query);
     const auto scan = [&] { return table.scan(quantized, k, visible.words); };
     if (path == Path::scan || (path == Path::cheaper && table.count() < graph_from_)) return scan();
     const std::uint64_t rows = table.count_within(visible.words);

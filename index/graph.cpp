@@ -5,7 +5,6 @@
 #include <faiss/impl/FaissException.h>
 
 #include <algorithm>
-#include <optional>
 
 #include "jiphyeon/index.hpp"
 
@@ -24,18 +23,15 @@ public:
         : table_(table), chunks_(chunks)
     {
     }
-    void set_query(const float* x) override
-    {
-        query_.emplace(std::span(x, table_.dim()), table_.padded_dim());
-    }
-    float operator()(FaissId i) override { return -table_.approximate(*query_, chunk(i)); }
+    void set_query(const float* x) override { query_ = table_.quantize(std::span(x, table_.dim())); }
+    float operator()(FaissId i) override { return -table_.approximate(query_, chunk(i)); }
     float symmetric_dis(FaissId i, FaissId j) override { return -table_.approximate(chunk(i), chunk(j)); }
 
 private:
     std::uint32_t chunk(FaissId i) const { return chunks_[static_cast<std::size_t>(i)]; }
     const VectorTable& table_;
     const std::vector<std::uint32_t>& chunks_;
-    std::optional<QuantizedQuery> query_;
+    QuantizedQuery query_;
 };
 
 }  // namespace

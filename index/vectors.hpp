@@ -15,20 +15,27 @@ namespace jiphyeon {
 
 inline constexpr std::uint32_t kBlockRows = 2048;
 
-// A row is approximately scale * code; `error` bounds the length of the difference.
+// A vector less the table's centre is a rest, of about scale * code.
+struct Quantized {
+    float scale = 0;
+    float error = 0;   // length of what the code leaves out, at most
+    float norm = 0;    // length of the rest, at most
+    float offset = 0;  // inner product of the rest with the centre
+    std::int32_t code_sum = 0;
+};
+
 struct VectorBlock {
     explicit VectorBlock(std::size_t padded_dim);
     std::vector<float> rows;         // kBlockRows x padded_dim
     std::vector<std::int8_t> codes;  // the same
-    std::vector<float> scales, errors, norms;
-    std::vector<std::int32_t> code_sums;
+    std::vector<Quantized> quantized;
 };
 
 struct QuantizedQuery {
-    QuantizedQuery(std::span<const float> query, std::size_t padded_dim);
     std::vector<float> row;
     std::vector<std::int8_t> code;
-    float scale = 0, error = 0, norm = 0;  // norm: of the query
+    Quantized quantized;
+    float slack = 0;  // more than the rounding of any inner product with a row
 };
 
 struct ScoredChunk {
@@ -55,6 +62,8 @@ public:
     }
     const std::vector<std::uint64_t>& present() const { return present_; }
     const float* row(std::uint32_t chunk) const;
+    // Good for this table alone.
+    QuantizedQuery quantize(std::span<const float> query) const;
     float exact(const QuantizedQuery& query, std::uint32_t chunk) const;
     float approximate(const QuantizedQuery& query, std::uint32_t chunk) const;
     float approximate(std::uint32_t a, std::uint32_t b) const;
@@ -76,12 +85,19 @@ public:
 
 private:
     const VectorBlock& block(std::uint32_t chunk) const { return *blocks_[chunk / kBlockRows]; }
+    Quantized quantize(const float* row, std::int8_t* code) const;
+    void quantize_row(VectorBlock& block, std::size_t row);
+    void recentre();
 
     std::string model_;
     std::size_t dim_, padded_dim_;
     std::vector<std::shared_ptr<VectorBlock>> blocks_;  // null where no row was ever set
     std::vector<std::uint64_t> present_;
     std::uint64_t count_ = 0;
+    std::vector<float> centre_;        // padded
+    float centre_square_ = 0;          // its length, squared
+    std::uint64_t centred_count_ = 0;  // rows it is the mean of
+    float norm_max_ = 0;               // of all rows there ever were
 };
 
 }  // namespace jiphyeon

@@ -107,7 +107,7 @@ TEST(VectorTable, ScanIsExactForEveryPartAndK)
         const Visible visible = visible_part(kRows, part, sample.random());
         for (const std::size_t k : {std::size_t{1}, std::size_t{10}, std::size_t{100}, kRows}) {
             const std::vector<float> query = sample.vector();
-            expect_equal(table->scan(QuantizedQuery(query, table->padded_dim()), k, visible.words),
+            expect_equal(table->scan(table->quantize(query), k, visible.words),
                          naive(rows, query, k, visible));
         }
     }
@@ -120,8 +120,7 @@ TEST(VectorTable, EqualRowsComeInOrderOfTheirNumbers)
     for (int i = 0; i < 300; ++i) rows.insert(rows.end(), one.begin(), one.end());
     const auto table = VectorTable("m", kDim).with(numbers(300), rows);
     std::mt19937 random(1);
-    const auto found =
-        table->scan(QuantizedQuery(one, table->padded_dim()), 5, visible_part(300, 1, random).words);
+    const auto found = table->scan(table->quantize(one), 5, visible_part(300, 1, random).words);
     ASSERT_EQ(found.size(), 5u);
     for (std::uint32_t i = 0; i < 5; ++i) EXPECT_EQ(found[i].chunk, i);
 }

@@ -83,8 +83,8 @@ struct Chunk {
     std::uint32_t ordinal = 0;  // position within it, from 0
     ChunkKind kind = ChunkKind::body;
     std::string header;  // breadcrumb, "휴가 운영 규정 > 제7조(연가)"; searched and embedded with text
-    std::string text;    // UTF-8, NFC, personal data already masked
-    std::string label;   // exactly one, canonical (Label::to_text)
+    std::string text;   // UTF-8, NFC, personal data already masked
+    std::string label;  // exactly one, canonical (Label::to_text)
     Place place;
 
     std::string id() const { return document_id + "#" + std::to_string(ordinal); }
