@@ -307,8 +307,8 @@ float Attribution::cover() const
     float best = 0;
     for (const Passage& passage : passages_)
         best = std::max(best, share_of(words, passage, 0, passage.segments.size()));
-    const std::optional<Window> window = best_for_question();
-    return window ? (best + window->share) / 2 : best;
+    const std::vector<Window> best_windows = windows(words);
+    return best_windows.empty() ? best : (best + best_windows.front().share) / 2;
 }
 
 float Attribution::cover_of(const Window& window) const
@@ -322,8 +322,10 @@ float Attribution::cover_of(const Window& window) const
 std::optional<Attribution::Window> Attribution::best_for_question() const
 {
     const std::vector<Window> all = windows(weigh(question_.words, true));
-    if (all.empty()) return std::nullopt;
-    return all.front();
+    for (const Window& window : all)
+        if (window.share >= all.front().share - kNearlyAsGood && tells(text_of(window), question_.wanted))
+            return window;
+    return std::nullopt;
 }
 
 }  // namespace jiphyeon

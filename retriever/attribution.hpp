@@ -58,7 +58,7 @@ public:
     float cover() const;
     // The same of one window: a sentence taken from where nobody speaks of the question is no answer to it.
     float cover_of(const Window& window) const;
-    // The segment of the evidence that the question's words fit best.
+    // The window that the question's words fit best among those that tell what was wanted.
     std::optional<Window> best_for_question() const;
 
     std::string_view text_of(const Window& window) const;

@@ -79,6 +79,26 @@ bool is_predicate(std::string_view token)
     return false;
 }
 
+Wanted wanted_of(std::string_view text)
+{
+    const std::u32string normal = to_code_points(normalize(text));
+    const auto has = [&](std::u32string_view word) { return normal.find(word) != std::u32string::npos; };
+    if (has(U"며칠")) return {Wanted::Kind::quantity, "일"};
+    if (const std::size_t at = normal.find(U"몇"); at != std::u32string::npos) {
+        // "몇 명" has the unit where a number would have it.
+        std::u32string counted = U"3" + normal.substr(at + 1);
+        for (const std::u32string_view scale : {U"3천", U"3백", U"3만", U"3억"})
+            if (counted.starts_with(scale)) counted = U"3" + counted.substr(2);
+        const Facts facts = read_facts(to_utf8(counted));
+        if (!facts.dates.empty()) return {Wanted::Kind::time, ""};
+        if (!facts.quantities.empty()) return {Wanted::Kind::quantity, facts.quantities.front().unit};
+        return {Wanted::Kind::quantity, ""};
+    }
+    if (has(U"언제")) return {Wanted::Kind::time, ""};
+    if (has(U"얼마")) return {Wanted::Kind::quantity, ""};
+    return {};
+}
+
 // A greeting, a sum, or a request to do something that answering cannot do.
 bool is_small_talk(std::string_view text, const std::vector<Word>& words)
 {
@@ -128,6 +148,7 @@ Query analyze_question(std::string_view text, Day today)
     query.identifiers = facts.identifiers;
     query.phrases = facts.quotes;
     query.as_of = as_of_day(text, today);
+    query.wanted = wanted_of(text);
     for (Term& term : analyze(text))
         if (term.field == Field::exact) query.terms.push_back(std::move(term));
     for (const Word& word : query.words) {
@@ -139,6 +160,33 @@ Query analyze_question(std::string_view text, Day today)
         query.wants_addendum = query.wants_addendum || squeezed.find(word) != std::string::npos;
     query.is_small_talk = query.identifiers.empty() && is_small_talk(text, query.words);
     return query;
+}
+
+bool tells(std::string_view text, const Wanted& wanted)
+{
+    if (wanted.kind == Wanted::Kind::anything) return true;
+    const Facts facts = read_facts(text);
+    if (wanted.kind == Wanted::Kind::time) {
+        if (!facts.dates.empty()) return true;
+        for (const Quantity& q : facts.quantities)
+            for (const std::string_view unit : {"일", "시", "월", "개월", "년", "분기", "주", "시간", "분"})
+                if (q.unit == unit) return true;
+        const std::string squeezed = squeeze(text);
+        for (const std::string_view word :
+             {"전날", "다음날", "즉시", "매일", "매주", "매월", "매년", "해마다", "상반기", "하반기", "요일"})
+            if (squeezed.find(word) != std::string::npos) return true;
+        return false;
+    }
+    for (const Quantity& q : facts.quantities)
+        if (wanted.unit.empty() || q.unit.empty() || q.unit == wanted.unit) return true;
+    if (wanted.unit == "일" || wanted.unit == "년" || wanted.unit == "시")
+        if (!facts.dates.empty()) return true;
+    // Amounts that have words instead of numbers.
+    const std::string squeezed = squeeze(text);
+    for (const std::string_view word : {"무료", "전액", "절반", "없습니다", "없다", "없음", "않습니다",
+                                        "아니합니다", "아니한다", "제한이없"})
+        if (squeezed.find(word) != std::string::npos) return true;
+    return false;
 }
 
 }  // namespace jiphyeon

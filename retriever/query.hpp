@@ -19,6 +19,13 @@ struct Word {
 // Words of a text without function words, in order.
 std::vector<Word> content_words(std::string_view text);
 
+// What kind of thing the asker wants to be told.
+struct Wanted {
+    enum class Kind { anything, quantity, time };
+    Kind kind = Kind::anything;
+    std::string unit;  // quantity: "명", "일", …; empty: any
+};
+
 struct Query {
     std::string text;
     std::vector<Term> terms;  // for the lexical leg
@@ -27,10 +34,14 @@ struct Query {
         identifiers;  // "제12조의2제3항", "제2023-123호", canonical as analyze() gives them
     std::vector<std::string> phrases;  // quoted by the asker; squeezed
     std::optional<Day> as_of;          // "2024년 7월 기준", "2024. 7. 1. 당시"
-    bool wants_addendum = false;       // asks for dates of force or transition rules
-    bool is_small_talk = false;        // nothing that a document could answer
+    Wanted wanted;
+    bool wants_addendum = false;  // asks for dates of force or transition rules
+    bool is_small_talk = false;   // nothing that a document could answer
 };
 // today: what "올해" is, and the latest day that a year alone stands for.
 Query analyze_question(std::string_view text, Day today);
+
+// Whether a text tells what was wanted: a question for a number is not answered without one.
+bool tells(std::string_view text, const Wanted& wanted);
 
 }  // namespace jiphyeon

@@ -17,7 +17,6 @@ namespace jiphyeon {
 namespace {
 
 constexpr std::size_t kPerDocument = 3;  // chunks of one document among the evidence
-constexpr std::size_t kDroppedMax = 2;   // unsupported sentences after which the model is stopped
 constexpr std::size_t kQuestionBytesMax = 4000;
 constexpr float kOffTheQuestion = 0.25f;  // share of the question's words about a sentence's source
 
@@ -137,8 +136,9 @@ namespace {
 // One answer in the making: what the slots of the grammar are filled with, and what was let out.
 class Writing {
 public:
-    Writing(Answer& answer, const Attribution& attribution, const AskEvents& events, const Clock& clock)
-        : answer_(answer), attribution_(attribution), events_(events), clock_(clock)
+    Writing(Answer& answer, const Attribution& attribution, const Wanted& wanted, const AskEvents& events,
+            const Clock& clock)
+        : answer_(answer), attribution_(attribution), wanted_(wanted), events_(events), clock_(clock)
     {
     }
 
@@ -146,15 +146,14 @@ public:
     {
         const std::string text = trimmed(since);
         if (text.empty() || said_before(text)) return {"", true};
-        if (text == kNoAnswer) {
-            declined_ = true;
-            return {"", true};
-        }
+        if (text == kNoAnswer) return {"", true};
         const std::optional<Attribution::Source> source = attribution_.source_of(text);
-        if (!source || source->check.support == Support::unsupported ||
+        const bool answers = !answer_.sentences.empty() || tells(text, wanted_);
+        if (!answers || !source || source->check.support == Support::unsupported ||
             attribution_.cover_of(source->window) < kOffTheQuestion) {
+            // What follows would go on from words that do not hold.
             ++dropped_;
-            return {"", dropped_ >= kDroppedMax || !answer_.sentences.empty()};
+            return {"", true};
         }
         Sentence sentence;
         sentence.text = text;
@@ -192,8 +191,6 @@ public:
                                         [](const Sentence& s) { return s.support != Support::supported; });
         return partly ? Outcome::partly_supported : Outcome::answered;
     }
-    bool declined() const { return declined_; }
-    std::size_t dropped() const { return dropped_; }
 
 private:
     bool said_before(const std::string& text) const
@@ -220,10 +217,11 @@ private:
 
     Answer& answer_;
     const Attribution& attribution_;
+    const Wanted& wanted_;
     const AskEvents& events_;
     const Clock& clock_;
     std::size_t dropped_ = 0;
-    bool declined_ = false, conflicting_ = false, cancelled_ = false;
+    bool conflicting_ = false, cancelled_ = false;
 };
 
 std::string text_of(const Answer& answer)
@@ -308,7 +306,7 @@ Answer Retriever::ask(const Question& question, const AskEvents& events) const
     request.cancel = events.cancel;
 
     Generation record;
-    Writing writing(answer, attribution, events, clock);
+    Writing writing(answer, attribution, query.wanted, events, clock);
     GenerateEvents generate_events;
     generate_events.on_slot = [&](std::string_view, std::string_view since) {
         record.fills.push_back(writing.at_slot(since));
@@ -336,8 +334,9 @@ Answer Retriever::ask(const Question& question, const AskEvents& events) const
     answer.timings.prompt_ms = generated.prompt_ms;
     if (generated.finish == Generated::Finish::cancelled || cancelled()) return finish(Outcome::cancelled);
 
-    // The model found no words that hold, but the passage is plainly there: let it speak for itself.
-    if (answer.sentences.empty() && !writing.declined() && sufficiency == Sufficiency::clearly_enough)
+    // The model found no words that hold, or none at all (a small one declines too often), but the passage is
+    // plainly there and tells what was asked for: let it speak for itself.
+    if (answer.sentences.empty() && sufficiency == Sufficiency::clearly_enough)
         if (const auto window = attribution.best_for_question()) {
             writing.quote(*window);
             const Outcome outcome = writing.outcome();

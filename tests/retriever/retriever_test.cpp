@@ -200,10 +200,15 @@ TEST_F(RetrieverTest, EachEndHasItsOutcome)
     EXPECT_TRUE(nothing.evidence.empty());
 
     engine.script = {"문서에서 답을 찾을 수 없습니다."};
-    const Answer declined = ask("하계휴가는 며칠인가요?");
+    const Answer declined = ask("하계휴가 정산은 며칠 안에 합니까?");
     EXPECT_EQ(declined.outcome, Outcome::not_enough);
     EXPECT_TRUE(declined.sentences.empty());
     EXPECT_FALSE(declined.evidence.empty());
+    // A small model declines too often: where the passage plainly tells, it is quoted as it stands.
+    const Answer quoted = ask("하계휴가는 며칠인가요?");
+    EXPECT_EQ(quoted.outcome, Outcome::partly_supported);
+    ASSERT_EQ(quoted.sentences.size(), 1u);
+    EXPECT_EQ(quoted.sentences[0].text, "하계휴가는 5일로 한다.");
 
     const Retriever without_model(archive.index(), nullptr, nullptr, {});
     const Answer evidence_only =
@@ -259,6 +264,20 @@ TEST(Query, FunctionWordsAreNoContentAndIdentifiersAreWhole)
     EXPECT_EQ(query.phrases[0], "산불대응요령");
     for (const Word& word : query.words) EXPECT_NE(word.stem, "알려");
     EXPECT_FALSE(query.is_small_talk);
+}
+
+TEST(Query, AQuestionForANumberIsNotAnsweredWithoutOne)
+{
+    const auto wanted = [](std::string_view text) { return analyze_question(text, kToday).wanted; };
+    EXPECT_EQ(wanted("몇 명이 묵을 수 있나요?").unit, "명");
+    EXPECT_EQ(wanted("하계휴가는 며칠인가요?").unit, "일");
+    EXPECT_EQ(wanted("한 달에 몇 번까지 됩니까?").unit, "회");
+    EXPECT_EQ(wanted("언제부터 신청합니까?").kind, Wanted::Kind::time);
+    EXPECT_EQ(wanted("누가 신청합니까?").kind, Wanted::Kind::anything);
+    EXPECT_TRUE(tells("대피소에는 40명이 묵을 수 있습니다.", wanted("몇 명이 묵을 수 있나요?")));
+    EXPECT_FALSE(tells("대피소는 해발 1,240m에 있습니다.", wanted("몇 명이 묵을 수 있나요?")));
+    EXPECT_FALSE(tells("신청서를 냅니다.", wanted("언제부터 신청합니까?")));
+    EXPECT_TRUE(tells("이용료는 무료입니다.", wanted("이용료는 얼마인가요?")));
 }
 
 TEST(Query, AsOfNeedsADateAndAWordForIt)
