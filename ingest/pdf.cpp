@@ -10,6 +10,7 @@
 #include "builder.hpp"
 #include "layout.hpp"
 #include "ocr.hpp"
+#include "rulings.hpp"
 #include "structure.hpp"
 
 namespace jiphyeon {
@@ -17,15 +18,23 @@ namespace {
 
 constexpr std::uint32_t kPagesAtOnce = 16;
 constexpr unsigned kOcrDpi = 200;
-constexpr unsigned kProbeDpi = 40;    // to see whether a page without words is blank
-constexpr double kEdge = 0.08;        // of the page's height: where running headers stand
-constexpr std::size_t kTextMin = 20;  // letters; fewer is no text layer
-constexpr double kInkMin = 0.004;     // share of dark pixels that makes a page worth reading
+constexpr unsigned kProbeDpi = 40;  // to see whether a page without words is blank
+constexpr unsigned kRulingDpi = 100;
+constexpr std::size_t kCellLinesMax = 25;  // a frame around running text is no table
+constexpr double kEdge = 0.08;             // of the page's height: where running headers stand
+constexpr std::size_t kTextMin = 20;       // letters; fewer is no text layer
+constexpr double kInkMin = 0.004;          // share of dark pixels that makes a page worth reading
+
+struct PageTable {
+    RuledTable ruled;
+    std::vector<std::vector<TextLine>> texts;  // of each cell
+};
 
 struct PageLines {
     std::uint32_t number = 0;
     double width = 0, height = 0;
     std::vector<TextLine> lines;
+    std::vector<PageTable> tables;
     bool scanned = false;
 };
 
@@ -93,6 +102,9 @@ public:
 
 private:
     void read_page(const PdfPage& page, std::uint32_t number);
+    void take_tables(PdfPage& page, PageLines& lines);
+    std::vector<TextLine> clean_lines(const PdfPage& page);
+    void emit_table(const PageTable& table, const PageLines& page);
     void find_furniture();
     bool at_edge(const TextLine& line, const PageLines& page) const;
     void emit_page(PageLines& page);
@@ -134,11 +146,59 @@ void PdfReader::read_page(const PdfPage& page, std::uint32_t number)
         scanned_[number] = ocr_.read(source_.render(number, kOcrDpi, true), kOcrDpi, number);
         lines.scanned = true;
     } else {
-        lines.lines = read_lines(page);
-        for (TextLine& line : lines.lines) line.text = builder_.clean(line.text);
-        std::erase_if(lines.lines, [](const TextLine& line) { return line.text.empty(); });
+        PdfPage rest = page;
+        if (!few) take_tables(rest, lines);
+        lines.lines = clean_lines(rest);
     }
     pages_.push_back(std::move(lines));
+}
+
+std::vector<TextLine> PdfReader::clean_lines(const PdfPage& page)
+{
+    std::vector<TextLine> lines = read_lines(page);
+    for (TextLine& line : lines) line.text = builder_.clean(line.text);
+    std::erase_if(lines, [](const TextLine& line) { return line.text.empty(); });
+    return lines;
+}
+
+// Moves the words that stand in ruled cells out of the page.
+void PdfReader::take_tables(PdfPage& page, PageLines& lines)
+{
+    for (RuledTable& ruled : find_ruled_tables(source_.render(lines.number, kRulingDpi, true), kRulingDpi)) {
+        PageTable table;
+        std::vector<PdfPage> cells(ruled.cells.size());
+        std::vector<std::size_t> cell_of(page.words.size(), cells.size());
+        for (std::size_t w = 0; w < page.words.size(); ++w) {
+            const double x = (page.words[w].left + page.words[w].right) / 2 / lines.width;
+            const double y = (page.words[w].top + page.words[w].bottom) / 2 / lines.height;
+            for (std::size_t c = 0; c < ruled.cells.size() && cell_of[w] == cells.size(); ++c) {
+                const RuledCell& cell = ruled.cells[c];
+                if (x >= cell.left && x < cell.right && y >= cell.top && y < cell.bottom) cell_of[w] = c;
+            }
+            if (cell_of[w] < cells.size()) cells[cell_of[w]].words.push_back(page.words[w]);
+        }
+        std::size_t filled = 0, longest = 0;
+        for (PdfPage& cell : cells) {
+            cell.width = page.width;
+            cell.height = page.height;
+            table.texts.push_back(clean_lines(cell));
+            filled += !table.texts.back().empty();
+            longest = std::max(longest, table.texts.back().size());
+        }
+        // Boxes of a drawing stand in places that no table has: whole rows are empty.
+        std::vector<bool> row_filled(ruled.rows, false);
+        for (std::size_t c = 0; c < ruled.cells.size(); ++c)
+            if (!table.texts[c].empty()) row_filled[ruled.cells[c].row] = true;
+        const bool empty_row = std::find(row_filled.begin(), row_filled.end(), false) != row_filled.end();
+        if (filled < 2 || longest > kCellLinesMax || (empty_row && filled * 2 <= ruled.cells.size()))
+            continue;
+        std::vector<PdfWord> rest;
+        for (std::size_t w = 0; w < page.words.size(); ++w)
+            if (cell_of[w] == cells.size()) rest.push_back(std::move(page.words[w]));
+        page.words = std::move(rest);
+        table.ruled = std::move(ruled);
+        lines.tables.push_back(std::move(table));
+    }
 }
 
 bool PdfReader::at_edge(const TextLine& line, const PageLines& page) const
@@ -164,16 +224,20 @@ void PdfReader::find_furniture()
 void PdfReader::count_words()
 {
     std::vector<std::pair<double, std::size_t>> sizes;
-    for (const PageLines& page : pages_)
-        for (const TextLine& line : page.lines) {
-            sizes.emplace_back(line.size, line.text.size());
-            std::size_t start = 0;
-            while (start < line.text.size()) {
-                const std::size_t end = std::min(line.text.find(' ', start), line.text.size());
-                if (end > start) ++words_[line.text.substr(start, end - start)];
-                start = end + 1;
-            }
+    const auto count = [&](const TextLine& line) {
+        sizes.emplace_back(line.size, line.text.size());
+        for (std::size_t start = 0; start < line.text.size();) {
+            const std::size_t end = std::min(line.text.find(' ', start), line.text.size());
+            if (end > start) ++words_[line.text.substr(start, end - start)];
+            start = end + 1;
         }
+    };
+    for (const PageLines& page : pages_) {
+        for (const TextLine& line : page.lines) count(line);
+        for (const PageTable& table : page.tables)
+            for (const std::vector<TextLine>& cell : table.texts)
+                for (const TextLine& line : cell) count(line);
+    }
     std::sort(sizes.begin(), sizes.end());
     std::size_t total = 0, sum = 0;
     for (const auto& [size, length] : sizes) total += length;
@@ -247,10 +311,48 @@ void PdfReader::begin_block(const TextLine& line, const PageLines& page)
     block_size_ = line.size;
 }
 
+void PdfReader::emit_table(const PageTable& table, const PageLines& page)
+{
+    flush();
+    const auto box = [&](double left, double top, double right, double bottom) {
+        return to_box(left * page.width, top * page.height, right * page.width, bottom * page.height, page);
+    };
+    std::vector<Cell> cells;
+    for (std::size_t i = 0; i < table.texts.size(); ++i) {
+        const RuledCell& ruled = table.ruled.cells[i];
+        Cell cell;
+        cell.row = ruled.row;
+        cell.col = ruled.col;
+        cell.rowspan = ruled.rowspan;
+        cell.colspan = ruled.colspan;
+        cell.box = box(ruled.left, ruled.top, ruled.right, ruled.bottom);
+        for (const TextLine& line : table.texts[i]) {
+            if (!cell.text.empty() && begins_item(line.text))
+                cell.text.push_back('\n');
+            else if (!cell.text.empty() && !joined_without_blank(cell.text, line.text))
+                cell.text.push_back(' ');
+            cell.text += line.text;
+        }
+        cells.push_back(std::move(cell));
+    }
+    const RuledTable& ruled = table.ruled;
+    builder_.add_table(std::move(cells), ruled.rows, ruled.cols, page.number, true,
+                       box(ruled.left, ruled.top, ruled.right, ruled.bottom));
+}
+
 void PdfReader::emit_page(PageLines& page)
 {
     const TextLine* before = nullptr;
+    std::size_t next_table = 0;
     for (const TextLine& line : page.lines) {
+        // A table stands before the first line below it that shares its width.
+        while (next_table < page.tables.size() && !at_edge(line, page)) {
+            const RuledTable& ruled = page.tables[next_table].ruled;
+            const bool below = line.top >= ruled.bottom * page.height - 2;
+            if (!below || line.right < ruled.left * page.width || line.left > ruled.right * page.width) break;
+            emit_table(page.tables[next_table++], page);
+            before = nullptr;
+        }
         if (at_edge(line, page) && furniture_.contains(without_digits(line.text))) {
             flush();
             before = nullptr;
@@ -273,6 +375,7 @@ void PdfReader::emit_page(PageLines& page)
         before = &line;
     }
     flush();
+    while (next_table < page.tables.size()) emit_table(page.tables[next_table++], page);
 }
 
 Document PdfReader::read()

@@ -75,6 +75,39 @@ TEST(Extractor, ColumnsAreReadOneAfterTheOther)
     EXPECT_LT(text.find("both of the columns"), text.find("L0"));
 }
 
+// Three rows of three columns, the first two places of the last row in one cell, no outer verticals.
+TEST(Extractor, DrawnRulingsMakeATable)
+{
+    std::string drawing = "0.7 w ";
+    for (const int y : {700, 670, 640, 610})
+        drawing += "72 " + std::to_string(y) + " m 522 " + std::to_string(y) + " l S ";
+    drawing += "222 700 m 222 640 l S 372 700 m 372 610 l S ";
+    const auto cell = [](double x, double y, const char* text) { return PdfText{x, 842 - y, 10, text}; };
+    const std::vector<PdfText> page = {{72, 60, 11, "Before the table stands a line of text."},
+                                       cell(80, 680, "Class"),
+                                       cell(230, 680, "Rate"),
+                                       cell(380, 680, "Width"),
+                                       cell(80, 650, "A good"),
+                                       cell(230, 650, "5 percent"),
+                                       cell(380, 650, "50 metres"),
+                                       cell(80, 620, "No class is given here"),
+                                       cell(380, 620, "none"),
+                                       {72, 300, 11, "After the table stands another line of text."}};
+    Extractor extractor(options());
+    const Extraction seen = extractor.extract("table.pdf", make_pdf({page}, drawing));
+    ASSERT_TRUE(seen.document) << seen.not_read->reason;
+    ASSERT_EQ(seen.document->blocks.size(), 3u) << all_text(*seen.document);
+    const Block& table = seen.document->blocks[1];
+    EXPECT_EQ(table.kind, BlockKind::table);
+    EXPECT_TRUE(grid_is_exact(table));
+    EXPECT_EQ(table.rows, 3u);
+    EXPECT_EQ(table.cols, 3u);
+    EXPECT_EQ(table.text, "Class\tRate\tWidth\nA good\t5 percent\t50 metres\nNo class is given here\tnone");
+    EXPECT_EQ(table.cells[6].colspan, 2u);
+    ASSERT_TRUE(table.cells[0].box);
+    EXPECT_NEAR(table.cells[0].box->right, 373, 4);
+}
+
 TEST(Extractor, WhatRecursAtTheEdgeOfMostPagesIsFurnitureAndToldOnce)
 {
     std::vector<std::vector<PdfText>> pages;

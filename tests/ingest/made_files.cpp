@@ -67,13 +67,13 @@ std::string make_docx(const std::string& body, Members more)
     return make_zip(more);
 }
 
-std::string make_pdf(const std::vector<std::vector<PdfText>>& pages)
+std::string make_pdf(const std::vector<std::vector<PdfText>>& pages, const std::string& drawing)
 {
     std::vector<std::string> objects = {"<< /Type /Catalog /Pages 2 0 R >>", "",
                                         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"};
     std::string kids;
     for (const std::vector<PdfText>& page : pages) {
-        std::string content;
+        std::string content = drawing;
         for (const PdfText& text : page) {
             char head[96];
             std::snprintf(head, sizeof head, "BT /F1 %.1f Tf %.1f %.1f Td (", text.size, text.x,

@@ -23,7 +23,8 @@ struct PdfText {
     double x, y, size;
     std::string text;
 };
-std::string make_pdf(const std::vector<std::vector<PdfText>>& pages);
+// `drawing`: operators put on every page before its text.
+std::string make_pdf(const std::vector<std::vector<PdfText>>& pages, const std::string& drawing = "");
 
 // For parsers that must not ask for pages or pictures.
 class NoPdf final : public PdfSource {

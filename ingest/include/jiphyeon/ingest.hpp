@@ -196,7 +196,13 @@ struct IngestOptions {
     Embed embed;              // may be empty: then nothing is embedded
     std::string embed_model;  // fingerprint stored with the vectors
     Inspect inspect;
+    // Canonical text of a label as a folder's file or a corpus line gives it; throws where it is none (the
+    // file is then refused). Empty: taken as it is.
+    std::function<std::string(std::string_view)> canonical_label;
 };
+
+// The label of what nobody labelled. It is no Label of policy's, so nobody is granted it.
+inline constexpr const char* kUnlabelled = "unlabelled";
 
 struct RunOptions {
     std::string
