@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <thread>
 
 #include "worker.hpp"
@@ -40,10 +41,11 @@ public:
     ScriptedEngine(std::string model, const EngineOptions& options)
     {
         info_.name = std::move(model);
-        info_.sha256.fill(7);
+        std::ifstream file(info_.name);
+        info_.sha256.fill(static_cast<std::uint8_t>(file.get()));  // by its first byte
         info_.context_tokens = options.context_tokens;
         if (options.sha256 && *options.sha256 != info_.sha256)
-            throw EngineError(EngineError::Kind::hash_mismatch, "7");
+            throw EngineError(EngineError::Kind::hash_mismatch, "another first byte");
     }
     const ModelInfo& info() const override { return info_; }
     const Tokenizer& tokenizer() const override { return tokenizer_; }
@@ -100,6 +102,7 @@ public:
             }
         }
         if (command == "wait") {
+            if (events.on_prompt) events.on_prompt(1, 2);
             while (!*request.cancel) std::this_thread::sleep_for(std::chrono::milliseconds(1));
             out.finish = Generated::Finish::cancelled;
         }
@@ -126,10 +129,16 @@ int serve_scripted()
         channel.send("\x40garbage");
         return 1;
     }
-    ScriptedEngine engine(open.model, open.options);
+    std::unique_ptr<ScriptedEngine> engine;
+    try {
+        engine = std::make_unique<ScriptedEngine>(open.model, open.options);
+    } catch (const EngineError& error) {
+        channel.send(worker::write(0, worker::Failed{error.kind, error.what()}));
+        return 1;
+    }
     enter_cage();
-    channel.send(worker::greeting(engine));
-    worker::serve(channel, engine);
+    channel.send(worker::greeting(*engine));
+    worker::serve(channel, *engine);
     return 0;
 }
 

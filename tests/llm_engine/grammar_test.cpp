@@ -190,6 +190,10 @@ TEST(Grammar, StopsAtASlotUntilItIsPassed)
 
 TEST(Grammar, ASlotBesideTextIsOnlyPossible)
 {
+    GrammarState optional = state_of("root ::= \"a\" (<slot:x>)?");
+    ASSERT_TRUE(optional.advance("a"));
+    EXPECT_FALSE(optional.at_slot());  // it may end instead
+    EXPECT_TRUE(optional.may_end());
     GrammarState state = state_of("root ::= \"1.\" ([0-9]+ | <slot:a> \"x\" | <slot:b>)");
     ASSERT_TRUE(state.advance("1."));
     EXPECT_FALSE(state.at_slot());
@@ -254,6 +258,28 @@ TEST(Grammar, LongTextsAndDeepNestingStayBounded)
     ASSERT_TRUE(nest.advance("x"));
     for (std::size_t i = 0; i < depth; ++i) ASSERT_TRUE(nest.advance(")"));
     EXPECT_TRUE(nest.must_end());
+}
+
+// More different stacks than are kept: each is dropped after its use without touching those that live.
+TEST(Grammar, ClosersAnswerTheirOpenersAfterThousandsOfNestings)
+{
+    GrammarState state =
+        state_of("root ::= item* \"end\"\nitem ::= \"(\" item \")\" | \"[\" item \"]\" | \"x\"");
+    for (unsigned round = 0; round < 4096; ++round) {
+        std::string closers;
+        for (unsigned bit = 0; bit < 13; ++bit) {
+            const bool square = ((round * 2654435761u) >> bit & 1) != 0;
+            ASSERT_TRUE(state.advance(square ? "[" : "("));
+            closers.insert(closers.begin(), square ? ']' : ')');
+        }
+        ASSERT_TRUE(state.advance("x"));
+        for (const char& closer : closers) {
+            ASSERT_FALSE(state.accepts(closer == ']' ? ")" : "]"));
+            ASSERT_TRUE(state.advance({&closer, 1}));
+        }
+    }
+    ASSERT_TRUE(state.advance("end"));
+    EXPECT_TRUE(state.must_end());
 }
 
 TEST(Grammar, BadGrammarsAreRefusedWithTheirPlace)

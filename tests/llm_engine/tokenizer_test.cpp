@@ -291,6 +291,20 @@ TEST(UgmTokenizer, TakesTheBestOfAllCuts)
     }
 }
 
+// Three pieces cost 16.5, an unknown character and one piece 6 + 10 + 1.
+TEST(UgmTokenizer, AnUnknownCharacterCostsTenMoreThanTheWorstPiece)
+{
+    UgmFile made;
+    const TokenId space = made.add("\xE2\x96\x81", -1);
+    const TokenId ab = made.add("ab", -6);
+    const TokenId cd = made.add("cd", -6);
+    const TokenId ef = made.add("ef", -4.5f);
+    const TokenId tail = made.add("bcdef", -1);
+    EXPECT_EQ(tokenizer_of(made.file())->encode("abcdef"), (std::vector<TokenId>{space, ab, cd, ef}));
+    made.scores[static_cast<std::size_t>(ef)] = -5.5f;  // now 17.5
+    EXPECT_EQ(tokenizer_of(made.file())->encode("abcdef"), (std::vector<TokenId>{space, 3, tail}));
+}
+
 TEST(UgmTokenizer, JoinsNeighbouringUnknownCharactersAndFramesWholeInputs)
 {
     UgmFile made;

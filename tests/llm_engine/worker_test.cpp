@@ -141,6 +141,9 @@ TEST(Worker, WhatACallbackThrowsPassesThroughAndTheEngineGoesOn)
         throw std::domain_error("mine");
     };
     EXPECT_THROW(engine->generate(command(*engine, "slots"), events), std::domain_error);
+    GenerateEvents silent;  // what it throws in must be told to an engine that asks nothing more
+    silent.on_prompt = [](std::size_t, std::size_t) { throw std::domain_error("mine"); };
+    EXPECT_THROW(engine->generate(command(*engine, "wait"), silent), std::domain_error);
     EXPECT_EQ(engine->tokenizer().encode("a"), std::vector<TokenId>{'a'});
 }
 
@@ -192,6 +195,22 @@ TEST(Worker, ADeadChildLosesWhatRunsAndTheNextRequestStartsAnother)
     EXPECT_EQ(running.get(), EngineError::Kind::lost);
     EXPECT_EQ(engine->tokenizer().encode("a"), std::vector<TokenId>{'a'});
     EXPECT_EQ(engine->generate(command(*engine, "cage"), {}).text, "Operation not permitted");
+}
+
+// What answers after a restart must be what was approved and asked before.
+TEST(Worker, ANewChildOpensTheSameFileOrNone)
+{
+    const std::filesystem::path model =
+        std::filesystem::temp_directory_path() / ("jiphyeon-worker-" + crypto::random_text(12));
+    std::ofstream(model) << "one";
+    const auto engine = scripted(model.string());
+    std::ofstream(model) << "two";
+    const GenerateRequest die = command(*engine, "die");
+    EXPECT_EQ(kind_of([&] { engine->generate(die, {}); }), EngineError::Kind::lost);
+    EXPECT_EQ(kind_of([&] { engine->tokenizer().encode("a"); }), EngineError::Kind::hash_mismatch);
+    std::ofstream(model) << "one";
+    EXPECT_EQ(engine->tokenizer().encode("a"), std::vector<TokenId>{'a'});
+    std::filesystem::remove(model);
 }
 
 TEST(Worker, AChildThatCannotOpenTheModelSaysWhy)
