@@ -231,7 +231,7 @@ void Accounts::set_password(std::string_view name, std::string_view password, bo
 std::string Accounts::add_token(std::string_view name, std::string_view token_name)
 {
     if (token_name.empty() || token_name.size() > kNameMax) bad("토큰 이름은 64바이트까지입니다.");
-    const std::string token = std::string(kTokenPrefix) + random_token();
+    std::string token = std::string(kTokenPrefix) + random_token();
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     const std::lock_guard lock(changing_);
     Account account = get(name);

@@ -12,7 +12,7 @@ namespace {
 // caller thinks.
 std::filesystem::path absolute_path(const std::string& text, const char* field)
 {
-    const std::filesystem::path path(text);
+    std::filesystem::path path(text);
     if (!path.is_absolute())
         throw GatewayError(GatewayError::Kind::bad_request, std::string(field) + ": an absolute path");
     return path;

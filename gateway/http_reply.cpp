@@ -101,6 +101,7 @@ void HttpReply::send_bytes(std::string_view bytes)
         if (sent <= 0) throw Poco::Net::ConnectionResetException("nothing could be sent");
         bytes.remove_prefix(static_cast<std::size_t>(sent));
     }
+    watch_.deadline(kComputing);
 }
 
 bool HttpReply::client_gone() const

@@ -13,6 +13,9 @@
 
 namespace jiphyeon {
 
+// While we compute and nothing is written, no deadline runs: the steps of the work have limits of their own.
+inline constexpr std::chrono::hours kComputing{24};
+
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 class HttpReply {

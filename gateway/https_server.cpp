@@ -143,7 +143,7 @@ private:
                 request->origin = address_;
                 if (request->wants_close || count == kRequestsPerConnection || shared_.stopping)
                     reply.close_after();
-                watch.deadline(std::chrono::hours(24));  // computing has the limits of its own steps
+                watch.deadline(kComputing);
                 shared_.web.answer(*request, reply);
             } catch (const HttpRefused& refused) {
                 ++shared_.refused;

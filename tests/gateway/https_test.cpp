@@ -388,7 +388,7 @@ TEST_F(Https, ServesItsPagesAndNothingBesideThem)
                              "/index.html/", "/secret.html"})
         EXPECT_EQ(get(path).status, 404) << path;
     Client one = client();
-    one.send(request("HEAD /"));
+    one.send(request("HEAD /", "Connection: close\r\n"));
     EXPECT_EQ(one.rest().find("doctype"), std::string::npos);
 }
 
@@ -463,6 +463,17 @@ TEST_F(Https, AsksOverAStreamOfEvents)
     EXPECT_EQ(reply["outcome"], "answered");
     EXPECT_EQ(site.audit.leaf(reply["receipt"]["leaf"].get<std::uint64_t>()).origin, "127.0.0.1");
     EXPECT_EQ(post("/api/ask", cookie + csrf, {{"question", ""}}).body.find("event: error"), 0u);
+}
+
+TEST_F(Https, AStreamOutlivesTheWriteLimitWhileTheModelComputes)
+{
+    log_in();
+    const std::chrono::seconds longer(options.write_s + 1);
+    site.engine.before_sentence = [&](std::size_t, const std::atomic<bool>&) {
+        std::this_thread::sleep_for(longer);
+    };
+    const Answer answer = post("/api/ask", cookie + csrf, {{"question", "연가는 한 해에 며칠입니까?"}});
+    EXPECT_NE(answer.body.find("event: done\n"), std::string::npos) << answer.body;
 }
 
 TEST_F(Https, AClientThatGoesAwayEndsTheQuestion)
