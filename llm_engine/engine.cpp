@@ -29,7 +29,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Kind = EngineError::Kind;
 
-constexpr std::size_t kPromptRows = 256;
+constexpr std::size_t kPromptRows = 384;  // whole tiles of 12
 // Whole contexts that running requests may fill together; further ones wait.
 constexpr std::size_t kContexts = 2;
 
@@ -145,7 +145,7 @@ ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOption
         info.template_sha256 = crypto::hex(crypto::sha256(*text));
     }
     info.file_bytes = file.file_bytes();
-    info.memory_bytes = memory_needed(file, shape, kContexts);
+    info.memory_bytes = memory_needed(file, shape, kContexts + 1);  // one for next_logits
     if (shape.family->generates) info.memory_bytes += options.prefix_cache_bytes;
     info.context_tokens = shape.context;
     info.vocabulary = shape.vocabulary;
@@ -194,7 +194,8 @@ private:
     std::vector<std::string> pieces_;  // by token; only where the model generates
     PrefixCache cache_;
     FairGate turn_{1};
-    FairGate room_;  // pages of running requests
+    FairGate room_;        // pages of running requests
+    FairGate scoring_{1};  // one next_logits at a time
 };
 
 LocalEngine::LocalEngine(const Gguf& file, const ModelShape& shape, ModelInfo info,
@@ -272,7 +273,8 @@ bool LocalEngine::advance(Sequence& sequence, const std::atomic<bool>* cancel,
 std::vector<float> LocalEngine::next_logits(std::span<const TokenId> prompt, std::string_view cache_domain)
 {
     check_prompt(prompt, 0);
-    const Units room(room_, pages_for(prompt.size()), nullptr);
+    // Not in line for room_: a callback of a running request, which holds some, may ask this.
+    const Units alone(scoring_, 1, nullptr);
     PrefixCache::Found found = cache_.find(cache_domain, prompt);
     Sequence sequence{{prompt.begin(), prompt.end()}, found.tokens, std::move(found.pages)};
     std::vector<float> logits;
