@@ -87,8 +87,10 @@ Appliance::Appliance(DataFolder folder) : folder_(std::move(folder)), lock_(fold
     extractor_ = std::make_unique<Extractor>(extractor_options(config.ingest_workers));
     ingest_ = std::make_unique<Ingest>(
         *index_, *extractor_,
-        IngestOptions{
-            .embed = embed_with(embedder_.get()), .embed_model = config.embedder.sha256, .inspect = inspect});
+        IngestOptions{.embed = embed_with(embedder_.get()),
+                      .embed_model = config.embedder.sha256,
+                      .inspect = inspect,
+                      .canonical_label = [](std::string_view text) { return Label::parse(text).to_text(); }});
     retriever_ = std::make_unique<Retriever>(*index_, llm_.get(), embedder_.get(), RetrieverOptions{});
     archive_ = make_archive(*index_, *extractor_, *ingest_, folder_.config());
     service_ = std::make_unique<Service>(

@@ -103,7 +103,7 @@ struct EngineOptions {
     Isa isa = Isa::best;
     std::size_t context_tokens = 4096;         // cut to the model's own limit
     std::size_t prefix_cache_bytes = 512u << 20;  // key/value pages kept after a request, shared by prefix
-    std::optional<std::array<std::uint8_t, 32>> sha256;  // when given, checked before a byte is parsed
+    std::optional<std::array<std::uint8_t, 32>> sha256 = std::nullopt;  // when given, checked before a byte is parsed
 };
 
 struct Sampling {
