@@ -61,8 +61,13 @@ def article(section):
     return found.group(0) if found else None
 
 
+def same_file(a, b):
+    """Source ids are paths within what was ingested, be it the archive or one of its folders."""
+    return a == b or a.endswith("/" + b) or b.endswith("/" + a)
+
+
 def is_place(evidence, gold):
-    if not evidence["source_id"].endswith(gold["source"]):
+    if not same_file(evidence["source_id"], gold["source"]):
         return False
     if gold.get("page") and evidence.get("page"):
         last = evidence.get("page_end") or evidence["page"]
@@ -73,7 +78,8 @@ def is_place(evidence, gold):
         return article(wanted) == article(section) or article(wanted) + "(" in section
     if wanted and section:
         return wanted in section or section in wanted
-    return not gold.get("page") and not wanted
+    # Mail, web pages and the like: the document is the finest place that the evidence has.
+    return not section and not evidence.get("page")
 
 
 def judge(question, answer):
@@ -123,7 +129,7 @@ def main():
         with open(options.details, "w", encoding="utf-8") as out:
             for question, answer, verdict in judged:
                 out.write(json.dumps({"id": question["id"], "kind": question["kind"], "outcome": answer["outcome"],
-                                      "answer": answer.get("answer"), **verdict}, ensure_ascii=False) + "\n")
+                                      **verdict, "given": answer}, ensure_ascii=False) + "\n")
 
     def of(kind):
         return [v for q, _, v in judged if q["kind"] == kind]
