@@ -181,6 +181,7 @@ Json hit_json(const Evidence& evidence)
             {"section", chunk.place.section},
             {"header", chunk.header},
             {"text", chunk.text},
+            {"boxes", boxes_json(chunk.place.boxes)},
             {"score", evidence.score}};
 }
 
@@ -188,7 +189,6 @@ Json to_json(const Evidence& evidence)
 {
     Json object{{"n", evidence.n}};
     object.update(hit_json(evidence));
-    object["boxes"] = boxes_json(evidence.chunk.place.boxes);
     object["cited"] = evidence.cited;
     return object;
 }

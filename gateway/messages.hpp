@@ -50,7 +50,7 @@ Json to_json(const Sentence& sentence);
 Json to_json(const DocumentRecord& document);
 Json to_json(const Leaf& leaf);
 Json to_json(const Timings& timings);
-// As a hit of `search`: no citation, no boxes.
+// As a hit of `search`: without number and without mark of citation.
 Json hit_json(const Evidence& evidence);
 
 // What the record keeps so that an answer can be generated again.

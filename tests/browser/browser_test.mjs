@@ -41,6 +41,13 @@ async function expectNoBarriers(where) {
 
 const focused = () => page.evaluate(() => document.activeElement.id);
 
+async function until(condition, what) {
+  for (let tries = 0; !condition(); ++tries) {
+    assert.ok(tries < 300, what);
+    await page.waitForTimeout(100);
+  }
+}
+
 // One answer without the model, for what concerns the page alone.
 async function answerWith(events, run) {
   const body = events.map(([name, data]) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`).join("");
@@ -148,20 +155,22 @@ test("Enter during composition sends once, and the whole of it", async () => {
     await page.waitForTimeout(200);
     assert.deepEqual(asked, [], "not while the syllable is composed");
     await session.send("Input.insertText", { text: "가" });  // the input method commits
-    await page.waitForFunction(() => document.getElementById("question").value === "");
+    await until(() => asked.length > 0, "sent when the composition ends");
     // Some input methods report the same press again.
     await session.send("Input.dispatchKeyEvent", { type: "rawKeyDown", key: "Enter", code: "Enter", windowsVirtualKeyCode: 13 });
     await session.send("Input.dispatchKeyEvent", { type: "keyUp", key: "Enter", code: "Enter", windowsVirtualKeyCode: 13 });
     await page.waitForTimeout(200);
     assert.deepEqual(asked, ["출산휴가"]);
     assert.equal(await page.inputValue("#question"), "");
+    await page.waitForSelector("#ask-stop", { state: "hidden" });
 
     await page.fill("#question", "다음 질문");
     await page.press("#question", "Shift+Enter");
     assert.equal(await page.inputValue("#question"), "다음 질문\n");
     await page.press("#question", "Enter");
-    await page.waitForFunction(() => document.getElementById("question").value === "");
+    await until(() => asked.length > 1, "the next question is sent");
     assert.deepEqual(asked, ["출산휴가", "다음 질문"]);
+    await page.waitForSelector("#ask-stop", { state: "hidden" });
   });
 });
 
@@ -196,6 +205,20 @@ test("search and history are doors of their own", async () => {
   assert.ok((await page.textContent("#past")).includes(question));
   await expectNoBarriers("history");
   await picture("history");
+});
+
+test("a page is shown as a picture with the cited lines marked", { skip: !env.JIPHYEON_PAGE_SEARCH }, async () => {
+  await page.click("a[href='#search']");
+  await page.fill("#search-text", env.JIPHYEON_PAGE_SEARCH);
+  await page.press("#search-text", "Enter");
+  await page.waitForFunction((words) => document.getElementById("search-status").textContent.includes("곳을") && words, env.JIPHYEON_PAGE_SEARCH);
+  await page.click(".hit-title >> nth=0");
+  await page.waitForSelector("#panel-body .page img", { timeout: 60_000 });
+  assert.ok(await page.$eval("#panel-body .page img", (image) => image.naturalWidth) > 300);
+  assert.ok(await page.$$eval("#panel-body .page .box", (boxes) => boxes.length) > 0, "the lines are marked");
+  await expectNoBarriers("page picture");
+  await picture("page");
+  await page.keyboard.press("Escape");
 });
 
 test("on a narrow screen everything stays in reach", async () => {

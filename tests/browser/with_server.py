@@ -8,7 +8,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 from appliance import SAMPLES, Appliance  # noqa: E402
 
-QUESTION = "지금 기준으로 섬에 사는 사람이 배삯 지원을 받을 수 있는 건 한 달에 몇 번까지인가요?"
+QUESTION = "여객선 운임 지원은 월 몇 회까지 받을 수 있습니까?"
 
 appliance = Appliance()
 try:
@@ -21,6 +21,7 @@ try:
         "JIPHYEON_ACCOUNT": "reader",
         "JIPHYEON_PASSWORD": appliance.passwords["reader"],
         "JIPHYEON_QUESTION": QUESTION,
+        "JIPHYEON_PAGE_SEARCH": "연안침식 등급판정위원회 구성",  # is answered from a PDF
     }
     status = subprocess.run([HERE / "run"], env=environment, check=False).returncode
 finally:

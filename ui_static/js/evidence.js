@@ -70,7 +70,7 @@ function showText(message = "") {
   $("panel-body").querySelector("mark")?.scrollIntoView({ block: "center" });
 }
 
-function tableOf(block) {
+function tableOf(block, number) {
   const rows = new Map();
   for (const cell of block.cells) {
     if (!rows.has(cell.row)) rows.set(cell.row, el("tr"));
@@ -78,12 +78,12 @@ function tableOf(block) {
       rowspan: cell.rowspan > 1 ? cell.rowspan : null, colspan: cell.colspan > 1 ? cell.colspan : null,
     }, cell.text || ""));
   }
-  return el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "표" },
+  return el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": `표 ${number}` },
     el("table", {}, el("tbody", {}, ...rows.values())));
 }
 
-function blockOf(block) {
-  if (block.kind === "table" && block.cells?.length) return tableOf(block);
+function blockOf(block, tables) {
+  if (block.kind === "table" && block.cells?.length) return tableOf(block, tables);
   if (block.kind === "heading") return el("h3", {}, block.text || "");
   return el("p", { class: block.kind === "note" ? "note" : null }, block.text || "");
 }
@@ -105,14 +105,15 @@ async function showWhole() {
   if (mine !== showing) return;
   const passage = squeezed(item.text);
   const nodes = [];
-  let lastPage = 0, here = null;
+  let lastPage = 0, tables = 0, here = null;
   for (const block of document_.view?.blocks || []) {
     if (block.kind === "header" || block.kind === "footer") continue;
     if (block.page > lastPage) {
       lastPage = block.page;
       nodes.push(el("p", { class: "page-mark" }, `${block.page}쪽`));
     }
-    const node = blockOf(block);
+    if (block.kind === "table") ++tables;
+    const node = blockOf(block, tables);
     const text = squeezed(block.text);
     if (text.length > 6 && passage.includes(text)) {
       node.classList.add("here");
