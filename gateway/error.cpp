@@ -89,7 +89,7 @@ void log_line(std::string_view what, std::string_view detail)
 
 std::string log_incident(std::string_view where, std::string_view detail)
 {
-    const std::string number = crypto::random_text(8);
+    std::string number = crypto::random_text(8);
     log_line("incident " + number + " in " + std::string(where), detail);
     return number;
 }

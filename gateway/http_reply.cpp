@@ -65,7 +65,7 @@ void HttpReply::send(int status, std::string_view content_type, std::string_view
     bytes += kSecurityHeaders;
     bytes += "Content-Type: " + std::string(content_type) + "\r\n";
     bytes += "Content-Length: " + std::to_string(body.size()) + "\r\n";
-    for (const auto& [name, value] : further) bytes += name + ": " + value + "\r\n";
+    for (const auto& [name, value] : further) bytes.append(name).append(": ").append(value).append("\r\n");
     bytes += keep_alive_ ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
     if (!head_only_) bytes += body;
     send_bytes(bytes);
