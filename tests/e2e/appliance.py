@@ -84,6 +84,7 @@ class Appliance:
     def start(self, wrapper=()):
         line = [*map(str, wrapper), str(PROGRAM), "serve", "--data", str(self.data), "--json"]
         self.log = open(self.place / "serve.log", "ab")
+        self.wrapped = bool(wrapper)
         self.server = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=self.log, text=True)
         first = self.server.stdout.readline()
         if not first:
@@ -93,7 +94,11 @@ class Appliance:
     def stop(self, how=signal.SIGTERM):
         if self.server is None:
             return
-        self.server.send_signal(how)
+        # A wrapper such as strace keeps signals to itself: they go to the program that it runs.
+        wrapped = subprocess.run(["pgrep", "-P", str(self.server.pid), "-x", "jiphyeon"], capture_output=True, text=True,
+                                 check=False).stdout.split() if self.wrapped else []
+        for pid in map(int, wrapped or [self.server.pid]):
+            os.kill(pid, how)
         self.server.wait(timeout=60)
         self.server.stdout.close()
         self.log.close()
