@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -161,7 +162,7 @@ def quality(data, folder, quick):
     for name in SETS:
         corpus, questions = lines(data / name / "corpus.jsonl"), lines(data / name / "queries.jsonl")
         if quick:
-            questions = questions[::5]
+            questions = random.Random(7).sample(questions, len(questions) // 5)
         texts = [question["text"] for question in questions]
         ours = Ours(folder / f"ours-{name}")
         ours.put(corpus, 1)
