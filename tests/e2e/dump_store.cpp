@@ -1,5 +1,5 @@
-// dump_store DIR: every key and value of every column family of a RocksDB folder on standard output, values that
-// are zstd frames unpacked. For the test that looks for planted strings in what is stored.
+// dump_store DIR: every key and value of every column family of a RocksDB folder on standard output, values
+// that are zstd frames unpacked. For the test that looks for planted strings in what is stored.
 #include <rocksdb/db.h>
 #include <zstd.h>
 
@@ -16,7 +16,8 @@ std::string unpacked(const rocksdb::Slice& value)
     for (std::size_t at = 0; at < 2 && at < value.size(); ++at) {  // a format byte may stand before the frame
         const char* data = value.data() + at;
         const unsigned long long size = ZSTD_getFrameContentSize(data, value.size() - at);
-        if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > (1ull << 30)) continue;
+        if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > (1ull << 30))
+            continue;
         out.resize(size);
         if (!ZSTD_isError(ZSTD_decompress(out.data(), out.size(), data, value.size() - at))) return out;
     }
@@ -46,9 +47,9 @@ int main(int argc, char** argv)
         const std::unique_ptr<rocksdb::Iterator> row(db->NewIterator(rocksdb::ReadOptions(), handle));
         for (row->SeekToFirst(); row->Valid(); row->Next()) {
             std::cout.write(row->key().data(), static_cast<std::streamsize>(row->key().size())) << "\n";
-            std::cout.write(row->value().data(), static_cast<std::streamsize>(row->value().size())) << "\n"
-                                                                                                   << unpacked(row->value())
-                                                                                                   << "\n";
+            std::cout.write(row->value().data(), static_cast<std::streamsize>(row->value().size()))
+                << "\n"
+                << unpacked(row->value()) << "\n";
         }
         db->DestroyColumnFamilyHandle(handle);
     }
