@@ -3,13 +3,14 @@
 // Every act goes: who is calling → may he → leaf → act → check → mask → leaf. Without a leaf there is no
 // answer: an AuditError ends the call and, until the log is open again, every later one.
 //
-// `call` takes a method's name and its parameters as JSON and returns its reply as JSON: the command line, the
-// control socket and the web API all go through it, so a field has one meaning. Names and fields of the replies
-// are those of the command line (README, "The command line"). gateway/api.md lists each method.
+// `call` takes a method's name and its parameters as JSON and returns its reply as JSON: the command line,
+// the control socket and the web API all go through it, so a field has one meaning. Names and fields of the
+// replies are those of the command line (README, "The command line"). gateway/api.md lists each method.
 //
 // Example:
 //     Service service({.index = *index, .retriever = *retriever, .audit = *log, .archive = archive});
-//     const std::string reply = service.call(Caller::console(), "ask", R"({"question":"연가는 며칠입니까?"})", {});
+//     const std::string reply = service.call(Caller::console(), "ask", R"({"question":"연가는
+//     며칠입니까?"})", {});
 //
 // Threads: any number may call at once.
 #pragma once
@@ -49,7 +50,8 @@ struct Caller {
     std::string origin;   // client address, "console"
     std::string os_user;
 
-    // Reads what is labelled public; may do what the machine's operator may (accounts, labels, ingest, backup).
+    // Reads what is labelled public; may do what the machine's operator may (accounts, labels, ingest,
+    // backup).
     static Caller console(std::string os_user);
 };
 
@@ -58,7 +60,8 @@ class Archive {
 public:
     virtual ~Archive() = default;
     // params and reply as of the `ingest` command; progress as JSON objects. Blocks.
-    virtual std::string ingest(std::string_view params_json, const std::function<void(std::string_view)>& progress,
+    virtual std::string ingest(std::string_view params_json,
+                               const std::function<void(std::string_view)>& progress,
                                const std::atomic<bool>& stop) = 0;
     virtual std::string quarantine_json() const = 0;
     // PNG, painted over where personal data is hidden; nullopt where there is no image to show.
@@ -89,9 +92,9 @@ public:
     explicit Service(const ServiceParts& parts);
     ~Service();
 
-    // Events of a running call as JSON objects with a field "event": queued, evidence, sentence, progress, and
-    // each second `alive`, which says nothing but lets a caller who has gone away cancel. One at a time, but
-    // not all from the calling thread.
+    // Events of a running call as JSON objects with a field "event": queued, evidence, sentence, progress,
+    // and each second `alive`, which says nothing but lets a caller who has gone away cancel. One at a time,
+    // but not all from the calling thread.
     using OnEvent = std::function<bool(std::string_view event_json)>;  // false cancels
     // Throws GatewayError, AuditError, IndexError, RetrieverError, EngineError, PolicyError.
     std::string call(const Caller& caller, std::string_view method, std::string_view params_json,
@@ -112,7 +115,8 @@ public:
     std::optional<Caller> api_token(std::string_view token, std::string_view origin);
 
     // Page image after the reader's right was checked now; nullopt: nothing to show, or nothing for him.
-    std::optional<std::string> page_image(const Caller& caller, std::string_view document_id, std::uint32_t page);
+    std::optional<std::string> page_image(const Caller& caller, std::string_view document_id,
+                                          std::uint32_t page);
     bool healthy() const;
 
 private:
@@ -126,7 +130,7 @@ std::string error_json(const std::exception& error);
 
 struct HttpsOptions {
     std::string address = "127.0.0.1";
-    std::uint16_t port = 8443;  // 0: any free one
+    std::uint16_t port = 8443;               // 0: any free one
     std::filesystem::path certificate, key;  // PEM
     std::string key_pem;                     // instead of `key`: never on disk in clear
     std::filesystem::path ui;                // the folder ui_static

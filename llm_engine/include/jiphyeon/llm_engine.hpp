@@ -77,9 +77,9 @@ struct ChatTurn {
 };
 
 struct ModelInfo {
-    std::string name;          // general.name, or the file's name
-    std::string architecture;  // "qwen2", "llama", "bert", …
-    std::string quantization;  // types by share of bytes, e.g. "Q4_K, Q6_K"
+    std::string name;                       // general.name, or the file's name
+    std::string architecture;               // "qwen2", "llama", "bert", …
+    std::string quantization;               // types by share of bytes, e.g. "Q4_K, Q6_K"
     std::array<std::uint8_t, 32> sha256{};  // of the file, as checked before parsing
     std::string template_sha256;            // hex; of the chat template in use
     std::uint64_t file_bytes = 0;
@@ -101,9 +101,10 @@ std::vector<Isa> available_isas();
 struct EngineOptions {
     unsigned threads = 2;
     Isa isa = Isa::best;
-    std::size_t context_tokens = 4096;         // cut to the model's own limit
+    std::size_t context_tokens = 4096;            // cut to the model's own limit
     std::size_t prefix_cache_bytes = 512u << 20;  // key/value pages kept after a request, shared by prefix
-    std::optional<std::array<std::uint8_t, 32>> sha256 = std::nullopt;  // when given, checked before a byte is parsed
+    std::optional<std::array<std::uint8_t, 32>> sha256 =
+        std::nullopt;  // when given, checked before a byte is parsed
 };
 
 struct Sampling {
@@ -132,8 +133,8 @@ struct GenerateRequest {
     std::vector<TokenId> prompt;
     std::size_t max_tokens = 256;
     Sampling sampling;
-    // GBNF (the notation of llama.cpp's grammars/README.md) over Unicode characters, start symbol `root`, with
-    // one more terminal: `<slot:NAME>` matches nothing and calls on_slot. Empty: anything may follow.
+    // GBNF (the notation of llama.cpp's grammars/README.md) over Unicode characters, start symbol `root`,
+    // with one more terminal: `<slot:NAME>` matches nothing and calls on_slot. Empty: anything may follow.
     std::string grammar;
     std::vector<std::string> stop;  // a text that ends the generation and is not part of it
     // Requests share key/value pages only within one domain, so that nobody learns from the time an answer
@@ -166,13 +167,15 @@ public:
     // An exception of a callback cancels the request and passes through.
     virtual Generated generate(const GenerateRequest& request, const GenerateEvents& events) = 0;
     // Logits of the position after the prompt: vocabulary floats. For scoring a fixed choice of answers.
-    virtual std::vector<float> next_logits(std::span<const TokenId> prompt, std::string_view cache_domain) = 0;
+    virtual std::vector<float> next_logits(std::span<const TokenId> prompt,
+                                           std::string_view cache_domain) = 0;
     // texts.size() x info().embedding_size, row-major, rows L2-normalised. The caller puts the prefixes that
     // the model wants ("query: ", "passage: "). Longer texts are cut at the model's context.
     virtual std::vector<float> embed(std::span<const std::string> texts) = 0;
 };
 
-// Opens a GGUF file in this process. Throws EngineError: io, hash_mismatch, malformed, unsupported, too_large.
+// Opens a GGUF file in this process. Throws EngineError: io, hash_mismatch, malformed, unsupported,
+// too_large.
 std::unique_ptr<Engine> open_engine(const std::filesystem::path& model, const EngineOptions& options);
 
 // The same in a caged child (no sockets, no exec, no writing): `program` is started with `arguments` and the

@@ -20,16 +20,18 @@
 namespace jiphyeon {
 
 enum class PiiType : std::uint8_t {
-    rrn,             // 주민등록번호
-    frn,             // 외국인등록번호
-    passport,        // 여권번호
-    driver_licence,  // 운전면허번호
-    card,            // 신용카드번호
-    account,         // 계좌번호
+    rrn,               // 주민등록번호
+    frn,               // 외국인등록번호
+    passport,          // 여권번호
+    driver_licence,    // 운전면허번호
+    card,              // 신용카드번호
+    account,           // 계좌번호
     health_insurance,  // 건강보험증번호
-    phone,           // a person's telephone
-    email,           // a person's e-mail
-    birth_date, address, person,  // only where a form's label says so
+    phone,             // a person's telephone
+    email,             // a person's e-mail
+    birth_date,
+    address,
+    person,  // only where a form's label says so
     vehicle,
     business,          // 사업자등록번호: found, not masked
     corporation,       // 법인등록번호: found, not masked
@@ -40,7 +42,8 @@ std::string_view pii_name(PiiType type);  // "rrn", …
 bool is_masked(PiiType type);             // hidden from everybody, before indexing
 
 struct PiiSpan {
-    std::size_t start = 0, end = 0;  // UTF-8 bytes of the input, on character borders, not overlapping, ascending
+    std::size_t start = 0,
+                end = 0;  // UTF-8 bytes of the input, on character borders, not overlapping, ascending
     PiiType type = PiiType::rrn;
     float confidence = 0;  // 0..1
 };
@@ -55,8 +58,8 @@ struct Masked {
     };
     std::vector<Piece> pieces;
 };
-// Replaces what is_masked() by its tag; not what is only doubtful (confidence below 0.35: thirteen bare digits
-// that are rather a bar code).
+// Replaces what is_masked() by its tag; not what is only doubtful (confidence below 0.35: thirteen bare
+// digits that are rather a bar code).
 Masked mask(std::string_view text);
 
 // For text that comes in pieces and is shown at once: gives out what can no longer be part of an identifier

@@ -31,7 +31,8 @@ public:
     Kind kind;
 };
 
-// 공개 < 내부 < 부분 제한 < 대외비. Classified secrets (Ⅰ-Ⅲ급) have no level here: they are refused at ingest.
+// 공개 < 내부 < 부분 제한 < 대외비. Classified secrets (Ⅰ-Ⅲ급) have no level here: they are refused at
+// ingest.
 enum class Level : std::uint8_t { open = 0, internal = 1, restricted = 2, confidential = 3 };
 
 struct Label {
@@ -70,8 +71,17 @@ Label join(const Label& a, const Label& b);
 
 // What a role may do besides asking. No account holds administrator and auditor at once.
 enum class Act : std::uint8_t {
-    ask, ingest, withdraw_document, manage_accounts, manage_labels, read_audit, read_audit_bodies, verify_audit,
-    backup, swap_model, read_status,
+    ask,
+    ingest,
+    withdraw_document,
+    manage_accounts,
+    manage_labels,
+    read_audit,
+    read_audit_bodies,
+    verify_audit,
+    backup,
+    swap_model,
+    read_status,
 };
 bool may_act(std::span<const Role> roles, Act act);
 // Throws not_allowed where duties must be apart.

@@ -1,10 +1,10 @@
 // From a question to evidence, and from evidence to checked, cited sentences. Knows no accounts, no HTTP, no
 // record: it is told a Scope and hands out sentences one by one.
 //
-// The model writes one sentence and stops at a citation slot; code attributes it to the evidence that supports
-// it best and checks the support (numbers, dates, amounts, names, article numbers, quoted spans occur there).
-// Only a checked sentence leaves through on_sentence; an unsupported one is dropped. Whether there is enough
-// to answer is decided from the evidence before generation, and from support after it.
+// The model writes one sentence and stops at a citation slot; code attributes it to the evidence that
+// supports it best and checks the support (numbers, dates, amounts, names, article numbers, quoted spans
+// occur there). Only a checked sentence leaves through on_sentence; an unsupported one is dropped. Whether
+// there is enough to answer is decided from the evidence before generation, and from support after it.
 //
 // Example:
 //     Retriever retriever(*index, llm.get(), embedder.get(), {});
@@ -45,7 +45,9 @@ enum class Outcome : std::uint8_t {
     out_of_scope,      // no question for documents (greeting, arithmetic, request to act)
     refused,           // never says whether something hidden exists
     search_only,       // no model or no room: evidence without an answer
-    busy, cancelled, failed,
+    busy,
+    cancelled,
+    failed,
 };
 std::string_view outcome_name(Outcome outcome);
 // What the reader is told, and what she can do next, in Korean. Empty for `answered`.
@@ -70,7 +72,8 @@ struct Sentence {
     std::string text;  // without the brackets
     std::vector<unsigned> citations;
     Support support = Support::supported;
-    // What of the sentence was found where in the cited chunk's text, [start, end) in bytes: for highlighting.
+    // What of the sentence was found where in the cited chunk's text, [start, end) in bytes: for
+    // highlighting.
     struct Span {
         unsigned n = 0;
         std::size_t start = 0, end = 0;
@@ -124,10 +127,11 @@ struct Answer {
 };
 
 struct RetrieverOptions {
-    std::size_t depth = 100;            // hits per leg
-    float dense_weight = 0.5f;          // of the fused score, where both legs speak
+    std::size_t depth = 100;    // hits per leg
+    float dense_weight = 0.5f;  // of the fused score, where both legs speak
     std::size_t evidence_max = 6;
-    std::size_t evidence_tokens = 900;  // budget of the prompt for evidence; half a minute of two cores at most
+    std::size_t evidence_tokens =
+        900;  // budget of the prompt for evidence; half a minute of two cores at most
     std::size_t answer_tokens = 200;
 };
 

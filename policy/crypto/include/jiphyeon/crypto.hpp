@@ -59,7 +59,8 @@ private:
 
 namespace crypto {
 
-// `context` is authenticated but not stored: the same words must be given to open. Output: 1 + 12 + n + 16 bytes.
+// `context` is authenticated but not stored: the same words must be given to open. Output: 1 + 12 + n + 16
+// bytes.
 std::string seal(const SecretKey& key, std::string_view plain, std::string_view context);
 std::string open(const SecretKey& key, std::string_view box, std::string_view context);
 
@@ -70,7 +71,7 @@ public:
     ~Sha256();
     Sha256(Sha256&&) noexcept;
     void update(std::string_view bytes);
-    Digest finish();  // once
+    Digest finish();       // once
     Sha256 clone() const;  // goes on by itself
 
 private:
@@ -82,7 +83,8 @@ Digest mac(const SecretKey& key, std::string_view bytes);
 bool equal(std::string_view a, std::string_view b);  // in time that depends on the length alone
 
 void random(std::span<std::uint8_t> out);
-std::string random_text(std::size_t characters);  // from 32 letters and digits that are not mistaken for one another
+std::string random_text(
+    std::size_t characters);  // from 32 letters and digits that are not mistaken for one another
 
 SecretKey derive(const SecretKey& key, std::string_view purpose);  // HKDF
 struct PasswordHash {
@@ -103,12 +105,13 @@ public:
     SigningKey(SigningKey&&) noexcept;
     SigningKey& operator=(SigningKey&&) noexcept;
     ~SigningKey();
-    std::string to_pem() const;         // PKCS#8, in clear: seal it before it touches a disk
+    std::string to_pem() const;          // PKCS#8, in clear: seal it before it touches a disk
     std::string public_key_der() const;  // SubjectPublicKeyInfo
     std::string sign(std::string_view bytes) const;
 
     // A self-signed X.509 certificate (PEM) for the names and addresses an intranet server answers to.
-    std::string self_signed_certificate(std::string_view common_name, const std::vector<std::string>& dns_names,
+    std::string self_signed_certificate(std::string_view common_name,
+                                        const std::vector<std::string>& dns_names,
                                         const std::vector<std::string>& addresses, int days) const;
 
 private:
@@ -119,7 +122,8 @@ private:
 bool verify(std::string_view public_key_der, std::string_view bytes, std::string_view signature);
 
 // Shamir's scheme over GF(256): `threshold` of `count` shares give the key back, fewer say nothing.
-std::vector<std::string> split_key(const SecretKey& key, unsigned count, unsigned threshold);  // printable lines
+std::vector<std::string> split_key(const SecretKey& key, unsigned count,
+                                   unsigned threshold);  // printable lines
 SecretKey join_key(std::span<const std::string> shares);
 
 std::string base64(std::string_view bytes);
