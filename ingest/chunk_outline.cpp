@@ -212,6 +212,14 @@ void Outline::table(std::size_t at)
             while (!text_.empty() && text_.back() == '\n') text_.pop_back();
         }
     }
+    // An item that only names the table stands in the table's breadcrumb.
+    if (current_.size() == 1 && !parents_.empty() && parents_.back().heading &&
+        text_ == parents_.back().text) {
+        current_.clear();
+        text_.clear();
+        size_ = 0;
+        body_ = false;
+    }
     flush();
     pending_heading_ = nullptr;
     chunk_table(out_, lines_[at], path(), section(), caption, spreadsheet_, kind_);

@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <thread>
 
+#include "code_points.hpp"
 #include "jiphyeon/ingest.hpp"
 #include "made_files.hpp"
 
@@ -191,6 +193,44 @@ TEST(Extractor, ManyThreadsShareTheChildren)
         });
     for (std::thread& thread : threads) thread.join();
     EXPECT_EQ(read, 6);
+}
+
+std::map<char32_t, int> hangul_of(const Document& document)
+{
+    std::map<char32_t, int> out;
+    for (const Block& block : document.blocks)
+        for (std::size_t at = 0; at < block.text.size();) {
+            const char32_t c = next_code_point(block.text, at);
+            if (c >= 0xAC00 && c <= 0xD7A3) ++out[c];
+        }
+    return out;
+}
+
+// The same document in two formats, read by two readers that share no code.
+TEST(Extractor, AHwpxAndItsPdfSayTheSame)
+{
+    const std::filesystem::path stem =
+        shared_documents() / "office/2025년 기부·답례품 실적 지자체 보고서_양식";
+    if (!std::filesystem::exists(stem.string() + ".pdf")) GTEST_SKIP() << "no shared documents at " << stem;
+    Extractor extractor(options());
+    const Extraction hwpx = extractor.extract("a", read_file(stem.string() + ".hwpx"));
+    const Extraction pdf = extractor.extract("b", read_file(stem.string() + ".pdf"));
+    ASSERT_TRUE(hwpx.document && pdf.document);
+    const std::map<char32_t, int> in_pdf = hangul_of(*pdf.document);
+    int all = 0, found = 0;
+    for (const auto& [letter, count] : hangul_of(*hwpx.document)) {
+        all += count;
+        const auto there = in_pdf.find(letter);
+        found += there == in_pdf.end() ? 0 : std::min(count, there->second);
+    }
+    EXPECT_GT(found, all * 96 / 100) << found << " of " << all;
+    // The long table goes over four pages there, its header repeated on three.
+    std::uint32_t longest = 0, rows = 0;
+    for (const Block* table : blocks_of(*hwpx.document, BlockKind::table))
+        longest = std::max(longest, table->rows);
+    for (const Block* table : blocks_of(*pdf.document, BlockKind::table))
+        if (table->cols == 3) rows += table->rows;
+    EXPECT_EQ(rows, longest + 3);
 }
 
 TEST(Extractor, RealHwpxTablesHaveExactGrids)
