@@ -1,5 +1,7 @@
 // The parent's side: a pool of parser children, each with a PDF program of its own that is started when the
 // first PDF comes. A child that dies, hangs or talks nonsense costs its file, nothing else.
+#include <time.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -17,6 +19,16 @@ using nlohmann::json;
 
 constexpr std::chrono::seconds kPerScannedPage = 60s;
 constexpr std::uint32_t kScannedPagesMax = 3000;
+constexpr int kStarvedFactor = 8;  // a child that gets no processor may take this many times longer
+
+// Processor time that a process has used so far.
+std::chrono::milliseconds processor_time(pid_t pid)
+{
+    clockid_t clock{};
+    timespec used{};
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) return 0ms;
+    return std::chrono::seconds(used.tv_sec) + std::chrono::milliseconds(used.tv_nsec / 1'000'000);
+}
 
 NotRead crashed(const std::string& state)
 {
@@ -125,11 +137,25 @@ Extractor::Pool::Outcome Extractor::Pool::talk(Slot& slot, const std::string& re
     std::uint32_t scanned = 0;
     try {
         Channel& channel = parser(slot).channel();
+        const auto used_before = processor_time(slot.parser->pid());
+        Clock::duration patience{};
+        int extended = 0;
         channel.send(request);
         for (;;) {
-            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+            const auto left =
+                std::chrono::duration_cast<std::chrono::milliseconds>(deadline + patience - Clock::now());
             std::optional<std::string> message = left > 0ms ? channel.receive(left) : std::nullopt;
             if (!message) {
+                // On a busy machine a child that works is slow, not stuck: what it used counts, not what
+                // passed.
+                const auto allowed = deadline - begin;
+                const auto used = processor_time(slot.parser->pid()) - used_before;
+                const auto missing = allowed - used;
+                if (extended < kStarvedFactor && missing > allowed / 4) {
+                    ++extended;
+                    patience += missing;
+                    continue;
+                }
                 slot.parser.reset();
                 const auto spent = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begin);
                 return {"", timed_out(static_cast<std::uint32_t>(spent.count()))};
@@ -139,7 +165,7 @@ Extractor::Pool::Outcome Extractor::Pool::talk(Slot& slot, const std::string& re
             if (head.value("note", "") == "page") {
                 if (++scanned <= kScannedPagesMax) deadline += kPerScannedPage;
             } else if (head.value("want", "") == "pdf") {
-                channel.send(relay_pdf(slot, head.at("request"), file, deadline));
+                channel.send(relay_pdf(slot, head.at("request"), file, deadline + patience));
             } else {
                 throw std::runtime_error("the parser sent an unknown message");
             }
