@@ -1,0 +1,14 @@
+// The section of a HWPX package: any XML ends as a whole document or with a reason.
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "ingest_documents.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
+{
+    using namespace jiphyeon;
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    test::check(test::parse("a.hwpx", test::make_hwpx(std::string(text))));
+    return 0;
+}
