@@ -2,16 +2,14 @@
 //
 // Requests take turns: a forward step (one token of an answer, or up to kPromptRows tokens of a prompt) is
 // run by the request's own thread while it holds the turn, and turns are handed out in the order in which
-// they were asked for. So a long prompt delays others by one step at most. Callbacks run without the turn.
+// they were asked for. So a long prompt delays others by one step at most. Callbacks run without the turn;
+// they may call next_logits and embed of the same engine, but not generate, for which there may be no room
+// until their own request has ended.
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <cstring>
-#include <fstream>
-#include <map>
-#include <mutex>
 
 #include "chat_template.hpp"
+#include "fair_gate.hpp"
 #include "gguf.hpp"
 #include "grammar.hpp"
 #include "jiphyeon/crypto.hpp"
@@ -19,6 +17,7 @@
 #include "kernels.hpp"
 #include "kv_cache.hpp"
 #include "model.hpp"
+#include "model_info.hpp"
 #include "sampler.hpp"
 #include "text_stream.hpp"
 #include "tokenizer.hpp"
@@ -30,130 +29,10 @@ using Clock = std::chrono::steady_clock;
 using Kind = EngineError::Kind;
 
 constexpr std::size_t kPromptRows = 384;  // whole tiles of 12
-// Whole contexts that running requests may fill together; further ones wait.
-constexpr std::size_t kContexts = 2;
 
 double milliseconds_since(Clock::time_point start)
 {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-// Hands out units first come, first served. A turn is one unit of one.
-class FairGate {
-public:
-    explicit FairGate(std::size_t units) : free_(units) {}
-
-    // False, and nothing taken, when `cancel` becomes true first.
-    bool enter(std::size_t units, const std::atomic<bool>* cancel)
-    {
-        std::unique_lock lock(mutex_);
-        const std::uint64_t ticket = next_ticket_++;
-        waiting_.push_back(ticket);
-        while (waiting_.front() != ticket || free_ < units) {
-            if (cancel == nullptr) {
-                changed_.wait(lock);
-            } else {
-                if (cancel->load()) {
-                    std::erase(waiting_, ticket);
-                    changed_.notify_all();
-                    return false;
-                }
-                changed_.wait_for(lock, std::chrono::milliseconds(20));
-            }
-        }
-        waiting_.erase(waiting_.begin());
-        free_ -= units;
-        changed_.notify_all();
-        return true;
-    }
-    void leave(std::size_t units)
-    {
-        const std::lock_guard lock(mutex_);
-        free_ += units;
-        changed_.notify_all();
-    }
-
-private:
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    std::vector<std::uint64_t> waiting_;
-    std::uint64_t next_ticket_ = 0;
-    std::size_t free_;
-};
-
-class Units {
-public:
-    Units(FairGate& gate, std::size_t units, const std::atomic<bool>* cancel)
-        : gate_(gate), units_(units), held_(gate.enter(units, cancel))
-    {
-    }
-    ~Units()
-    {
-        if (held_) gate_.leave(units_);
-    }
-    Units(const Units&) = delete;
-    Units& operator=(const Units&) = delete;
-    bool held() const { return held_; }
-
-private:
-    FairGate& gate_;
-    std::size_t units_;
-    bool held_;
-};
-
-// Memory that can still be had, by the kernel's estimate and the limit of our control group.
-std::uint64_t available_memory()
-{
-    std::uint64_t available = ~std::uint64_t{0};
-    std::ifstream meminfo("/proc/meminfo");
-    for (std::string word; meminfo >> word;) {
-        std::uint64_t kilobytes = 0;
-        if (word == "MemAvailable:" && meminfo >> kilobytes) available = kilobytes * 1024;
-    }
-    std::uint64_t limit = 0;
-    std::uint64_t used = 0;
-    std::ifstream limit_file("/sys/fs/cgroup/memory.max");
-    std::ifstream used_file("/sys/fs/cgroup/memory.current");
-    if (limit_file >> limit && used_file >> used)
-        available = std::min(available, limit > used ? limit - used : 0);
-    return available;
-}
-
-std::string quantization_of(const Gguf& file)
-{
-    std::map<std::string_view, std::uint64_t> bytes;
-    for (const GgufTensor& tensor : file.tensors()) {
-        if (tensor.rows() > 1) bytes[tensor_type_info(tensor.type_id)->name] += tensor.data.size();
-    }
-    std::vector<std::pair<std::uint64_t, std::string_view>> order;
-    for (const auto& [name, size] : bytes) order.emplace_back(size, name);
-    std::sort(order.rbegin(), order.rend());
-    std::string text;
-    for (const auto& [size, name] : order) text += (text.empty() ? "" : ", ") + std::string(name);
-    return text;
-}
-
-ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOptions& options,
-                   const std::filesystem::path& path)
-{
-    ModelInfo info;
-    info.name = std::string(file.find_string("general.name").value_or(path.filename().native()));
-    info.architecture = std::string(shape.family->architecture);
-    info.quantization = quantization_of(file);
-    info.sha256 = file.sha256();
-    if (const auto text = file.find_string("tokenizer.chat_template")) {
-        info.template_sha256 = crypto::hex(crypto::sha256(*text));
-    }
-    info.file_bytes = file.file_bytes();
-    info.memory_bytes = memory_needed(file, shape, kContexts + 1);  // one for next_logits
-    if (shape.family->generates) info.memory_bytes += options.prefix_cache_bytes;
-    info.context_tokens = shape.context;
-    info.vocabulary = shape.vocabulary;
-    info.generates = shape.family->generates;
-    info.embeds = shape.pooling != Pooling::none;
-    info.embedding_size = info.embeds ? shape.width : 0;
-    info.replayable = true;
-    return info;
 }
 
 // One request's tokens and how far they are computed.
@@ -542,21 +421,6 @@ std::unique_ptr<Engine> open_engine(const std::filesystem::path& model, const En
                                                std::to_string(available >> 20) + " MiB are available");
     }
     return std::make_unique<LocalEngine>(file, shape, std::move(info), options);
-}
-
-std::array<std::uint8_t, 32> hash_model(const std::filesystem::path& model)
-{
-    try {
-        return crypto::sha256_file(model);
-    } catch (const CryptoError& error) {
-        throw EngineError(Kind::io, error.what());
-    }
-}
-
-ModelInfo inspect_model(const std::filesystem::path& model, const EngineOptions& options)
-{
-    const Gguf file = Gguf::open(model, options.sha256);
-    return describe(file, read_shape(file, options.context_tokens), options, model);
 }
 
 }  // namespace jiphyeon

@@ -1,6 +1,6 @@
 // A transformer read from a GGUF file, and its forward pass.
 //
-// Families are rows of one table (model.cpp): where the norms stand, which norm, which feed-forward, how
+// Families are rows of one table (model_load.cpp): where the norms stand, which norm, which feed-forward, how
 // positions enter, what may carry a bias. The forward pass knows the fields, never the family. A new dense
 // family is a new row; a new field only where it does something that no row did before.
 //
