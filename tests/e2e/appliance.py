@@ -2,6 +2,7 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import ssl
@@ -23,15 +24,25 @@ class Failed(Exception):
 
 
 class Appliance:
-    """A data folder in a temporary place. `program` may be wrapped, e.g. by strace."""
+    """A data folder in a temporary place. `program` may be wrapped, e.g. by strace. `llm`: the role in models.lock
+    of the model that answers; None: lexical search alone."""
 
-    def __init__(self, models: bool = True):
+    def __init__(self, llm: str | None = "llm"):
         self.place = Path(tempfile.mkdtemp(prefix="jiphyeon-e2e-"))
         self.data = self.place / "data"
         self.server = None
-        arguments = ["--models", MODELS] if models else []
+        arguments = ["--models", MODELS, "--models-lock", self.lock_with(llm)] if llm else []
         self.init = self.run("init", "--port", "0", *arguments)
         self.passwords = {"admin": self.init["password"]}
+
+    def lock_with(self, llm):
+        """A list of approved models in which the one of this role is the one that answers."""
+        models = (ROOT / "packaging" / "models.lock").read_text(encoding="utf-8").split("[[model]]")
+        wanted = [m for m in models if f'role = "{llm}"' in m or 'role = "embedder"' in m]
+        lock = self.place / "models.lock"
+        lock.write_text("".join("[[model]]" + re.sub('role = "llm.*?"', 'role = "llm"', m) for m in wanted),
+                        encoding="utf-8")
+        return lock
 
     def close(self):
         self.stop()
@@ -70,6 +81,23 @@ class Appliance:
 
     def add_user(self, account, *arguments):
         self.passwords[account] = self.run("user", "add", account, *arguments)["password"]
+
+    def change_password(self, account, new):
+        """The one-time password is good for this alone. Needs the server."""
+        client = self.client()
+        if client.login(account, self.passwords[account]) != 200:
+            raise Failed(f"{account} cannot log in")
+        answer, data = client.request("POST", "/api/password", {"old": self.passwords[account], "new": new})
+        if answer.status != 200:
+            raise Failed(f"password of {account}: {answer.status} {data[:500]}")
+        self.passwords[account] = new
+
+    def chunks(self):
+        """Every chunk that is stored, and the counts of documents, chunks and vectors. Not while the server is up."""
+        done = subprocess.run([BUILD / "tests" / "e2e" / "jiphyeon_dump_chunks", self.data / "index"],
+                              capture_output=True, text=True, check=True)
+        *chunks, counts = map(json.loads, done.stdout.splitlines())
+        return chunks, counts
 
     def add_demo_users(self):
         self.add_user("reader", "--role", "user", "--clearance", "internal")
