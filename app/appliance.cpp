@@ -22,6 +22,11 @@ std::optional<Digest> digest_from_hex(const std::string& hex)
     return digest;
 }
 
+SecretKey key_of_bodies(const DataFolder& folder)
+{
+    return crypto::derive(folder.master_key(), "audit bodies");
+}
+
 std::unique_ptr<Engine> engine_for(const ModelFile& model, EngineOptions options)
 {
     if (model.file.empty()) return nullptr;
@@ -59,6 +64,23 @@ Inspection inspect(std::string_view text)
 
 }  // namespace
 
+AuditReport verify_stored_record(const DataFolder& folder, const std::string& remembered,
+                                 const std::string& refusal)
+{
+    const SecretKey bodies = key_of_bodies(folder);
+    const crypto::SigningKey signer = crypto::SigningKey::from_pem(folder.unseal("audit"));
+    AuditReport report = verify_audit_log(folder.path() / "audit", {.bodies = &bodies,
+                                                                    .public_key_der = signer.public_key_der(),
+                                                                    .origin = kOrigin,
+                                                                    .remembered = remembered,
+                                                                    .log_bytes = 0,
+                                                                    .progress = {}});
+    // A record that does not open is not sound, even where its files taken alone show nothing.
+    if (report.problems.empty()) report.problems.push_back({report.size, refusal});
+    report.ok = false;
+    return report;
+}
+
 std::filesystem::path own_program()
 {
     return std::filesystem::read_symlink("/proc/self/exe");
@@ -78,7 +100,7 @@ Appliance::Appliance(DataFolder folder) : folder_(std::move(folder)), lock_(fold
 {
     const Config& config = folder_.config();
     index_ = Index::open(folder_.path() / "index", {.master_key = &folder_.master_key()});
-    audit_ = AuditLog::open(folder_.path() / "audit", crypto::derive(folder_.master_key(), "audit bodies"),
+    audit_ = AuditLog::open(folder_.path() / "audit", key_of_bodies(folder_),
                             crypto::SigningKey::from_pem(folder_.unseal("audit")), kOrigin);
     llm_ = engine_for(config.llm, {.threads = config.threads,
                                    .context_tokens = config.context_tokens,

@@ -37,6 +37,11 @@ private:
     std::unique_ptr<Service> service_;
 };
 
+// The record checked from its files alone, for a folder whose record refuses to open; `refusal` says why.
+// Takes no lock and writes nothing. `remembered`: text of a checkpoint taken earlier, or empty.
+AuditReport verify_stored_record(const DataFolder& folder, const std::string& remembered,
+                                 const std::string& refusal);
+
 // The programs that are started as children: this one, and the PDF program beside it.
 std::filesystem::path own_program();
 std::filesystem::path pdf_program();

@@ -31,6 +31,21 @@ json progress_json(const IngestProgress& p)
     return event;
 }
 
+// Gateway's callers know nothing of parsers: what they did wrong keeps its words, the rest stays in the
+// operator's log.
+GatewayError gateway_error(const IngestError& error)
+{
+    switch (error.kind) {
+        case IngestError::Kind::bad_request:
+            return {GatewayError::Kind::bad_request, error.what()};
+        case IngestError::Kind::worker:
+            return {GatewayError::Kind::unavailable, error.what()};
+        case IngestError::Kind::io:
+            break;
+    }
+    return {GatewayError::Kind::io, error.what()};
+}
+
 class LocalArchive : public Archive {
 public:
     LocalArchive(Index& index, Extractor& extractor, Ingest& ingest, const Config& config)
@@ -48,13 +63,14 @@ public:
                                  .embed = params.value("embed", true),
                                  .retry = params.value("retry", false)};
         const std::lock_guard one_run_at_a_time(running_);
-        const IngestReport report = ingest_.run(
-            paths, options,
-            [&](const IngestProgress& p) {
-                if (progress) progress(progress_json(p).dump());
-            },
-            &stop);
-        return report_json(report);
+        const auto tell = [&](const IngestProgress& p) {
+            if (progress) progress(progress_json(p).dump());
+        };
+        try {
+            return report_json(ingest_.run(paths, options, tell, &stop));
+        } catch (const IngestError& error) {
+            throw gateway_error(error);
+        }
     }
 
     std::string quarantine_json() const override
@@ -63,6 +79,19 @@ public:
     }
 
     std::optional<std::string> page_image(const DocumentRecord& document, std::uint32_t page) override
+    {
+        try {
+            return painted_page(document, page);
+        } catch (const IngestError& error) {
+            // The view is ours, so that one that cannot be read is no fault of the caller.
+            throw GatewayError(GatewayError::Kind::io, error.what());
+        }
+    }
+
+    std::string models_json() const override { return app::models_json(config_); }
+
+private:
+    std::optional<std::string> painted_page(const DocumentRecord& document, std::uint32_t page)
     {
         const std::optional<std::string> view = index_.view(document.id);
         const std::optional<std::string> original = index_.original(document.id);
@@ -78,9 +107,6 @@ public:
         return extractor_.render_page(*original, page, kPageDpi, hidden);
     }
 
-    std::string models_json() const override { return app::models_json(config_); }
-
-private:
     Index& index_;
     Extractor& extractor_;
     Ingest& ingest_;

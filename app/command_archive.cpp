@@ -127,6 +127,15 @@ void show_receipt(const json& reply)
     std::cout << tr("기록되었습니다. 영수증: ", "Recorded. Receipt: ") << reply["receipt"].dump() << "\n";
 }
 
+// A subcommand that takes its parent's options as well, before or after its own name.
+CLI::App* add_part(CLI::App& parent, const char* name, const std::string& help)
+{
+    CLI::App* part = parent.add_subcommand(name, help);
+    part->fallthrough();
+    part->footer(tr("옵션: ", "options: ") + parent.get_name() + " --help");
+    return part;
+}
+
 void add_documents(CLI::App& app, Console& console)
 {
     CLI::App* documents =
@@ -135,20 +144,15 @@ void add_documents(CLI::App& app, Console& console)
     console.add_reader_options(*documents);
     auto id = std::make_shared<std::string>();
 
-    CLI::App* list = documents->add_subcommand("list", tr("목록", "list"));
-    console.add_reader_options(*list);
-    CLI::App* show =
-        documents->add_subcommand("show", tr("한 문서와 그 판들", "one document and its versions"));
-    console.add_reader_options(*show);
+    add_part(*documents, "list", tr("목록", "list"));
+    CLI::App* show = add_part(*documents, "show", tr("한 문서와 그 판들", "one document and its versions"));
     show->add_option("ID", *id)->required();
-    CLI::App* withdraw = documents->add_subcommand(
-        "withdraw", tr("회수: 보존하되 더는 찾아지지 않음", "withdraw: kept, but found no longer"));
-    console.add_reader_options(*withdraw);
+    CLI::App* withdraw =
+        add_part(*documents, "withdraw",
+                 tr("회수: 보존하되 더는 찾아지지 않음", "withdraw: kept, but found no longer"));
     withdraw->add_option("ID", *id)->required();
 
-    documents->get_option("--data")->required(false);
-    documents->callback([documents, list, show, withdraw, id, &console] {
-        if (console.data.empty()) throw CLI::RequiredError("--data");
+    documents->callback([show, withdraw, id, &console] {
         if (*show)
             console.answer(console.call("document", {{"id", *id}}),
                            [](const json& reply) { std::cout << reply.dump(2) << "\n"; });
@@ -157,7 +161,6 @@ void add_documents(CLI::App& app, Console& console)
         else
             console.answer(console.call("documents", json::object()), show_documents);
     });
-    for (CLI::App* sub : {list, show, withdraw}) sub->get_option("--data")->required(false);
 }
 
 void add_jobs(CLI::App& app, Console& console)
@@ -167,8 +170,8 @@ void add_jobs(CLI::App& app, Console& console)
     jobs->require_subcommand(0, 1);
     console.add_reader_options(*jobs);
     auto id = std::make_shared<std::string>();
-    CLI::App* stop = jobs->add_subcommand(
-        "stop", tr("멈추기: 같은 ingest 명령으로 이어진다", "stop; the same ingest goes on"));
+    CLI::App* stop =
+        add_part(*jobs, "stop", tr("멈추기: 같은 ingest 명령으로 이어진다", "stop; the same ingest goes on"));
     stop->add_option("ID", *id)->required();
     jobs->callback([stop, id, &console] {
         if (*stop) {
@@ -196,7 +199,7 @@ void add_quarantine(CLI::App& app, Console& console)
     quarantine->require_subcommand(0, 1);
     console.add_reader_options(*quarantine);
     auto label = std::make_shared<std::string>();
-    CLI::App* retry = quarantine->add_subcommand("retry", tr("모두 다시 시도", "try all of them again"));
+    CLI::App* retry = add_part(*quarantine, "retry", tr("모두 다시 시도", "try all of them again"));
     retry->add_option("--label", *label, tr("등급", "label"));
     quarantine->callback([retry, label, &console] {
         const json found = console.call("quarantine", json::object());
@@ -215,7 +218,10 @@ void add_quarantine(CLI::App& app, Console& console)
             const std::string path = file["path"];
             files.insert(path.substr(0, path.find("!/")));
         }
-        if (!files.empty()) ingest(console, {files.begin(), files.end()}, *label, true);
+        if (files.empty())
+            console.answer(json::parse(report_json({})), show_report);
+        else
+            ingest(console, {files.begin(), files.end()}, *label, true);
     });
 }
 
@@ -238,7 +244,7 @@ void add_archive_commands(CLI::App& app, Console& console)
     auto paths = std::make_shared<std::vector<std::string>>();
     auto label = std::make_shared<std::string>();
     auto retry = std::make_shared<bool>(false);
-    ingest_command->add_option("PATH", *paths)->required()->check(CLI::ExistingPath);
+    ingest_command->add_option("PATH", *paths)->required();
     ingest_command->add_option(
         "--label", *label,
         tr("등급, 예: public, internal, restricted:감사관 (없으면 폴더의 .label)",

@@ -211,7 +211,7 @@ void add_restore(CLI::App& app, Console& console)
         config.save(DataFolder::settings(fresh));
         DataFolder::open(fresh).unseal("audit");  // refuses here when the key is not this folder's
         fs::rename(fresh, target);
-        const json verified = console.call("audit_verify", json::object());
+        const json verified = verify_record(console, json::object());
         if (!verified["ok"].get<bool>()) console.exit_code = kFailed;
         console.answer({{"restored", target.string()}, {"audit", verified}}, [&](const json&) {
             std::cout << tr("되살렸습니다: ", "Restored: ") << target.string()

@@ -13,4 +13,8 @@ void add_account_commands(CLI::App& app, Console& console);   // user, role, lab
 void add_audit_commands(CLI::App& app, Console& console);     // audit …
 void add_engine_commands(CLI::App& app, Console& console);    // engine generate, embed, tokenize
 
+// The reply of `audit_verify`. Where the record refuses to open nobody can be asked for it, and the operator
+// at the console has it checked from the files.
+nlohmann::json verify_record(Console& console, const nlohmann::json& params);
+
 }  // namespace jiphyeon::app

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 
@@ -46,6 +47,12 @@ int report(const std::exception& error, bool json)
     return is_wrong_use(object) ? kWrongUse : kFailed;
 }
 
+// Also where the command line could not be read as far as --json.
+bool asks_for_json(int argc, char** argv)
+{
+    return std::any_of(argv + 1, argv + argc, [](std::string_view word) { return word == "--json"; });
+}
+
 // The children's side of Extractor and spawn_engine; not for people.
 int run_worker(const std::string& kind)
 {
@@ -72,6 +79,8 @@ int main(int argc, char** argv)
     app.add_option("--lang", console.language, tr("언어: ko, en", "language: ko, en"))
         ->check(CLI::IsMember({"ko", "en"}));
     app.require_subcommand(1);
+    // Before any command does its work; help needs no cryptography.
+    app.parse_complete_callback([] { crypto::self_test(); });
     add_setup_commands(app, console);
     add_archive_commands(app, console);
     add_question_commands(app, console);
@@ -82,7 +91,8 @@ int main(int argc, char** argv)
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
         if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
-        return report(CommandError(CommandError::Kind::usage, e.what(), "jiphyeon --help"), console.json);
+        return report(CommandError(CommandError::Kind::usage, e.what(), "jiphyeon --help"),
+                      asks_for_json(argc, argv));
     } catch (const std::exception& e) {
         return report(e, console.json);
     }

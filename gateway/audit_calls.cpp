@@ -66,7 +66,25 @@ void compare_evidence(const Call& call, const Json& body, Json& differences)
     }
 }
 
+Json report_json(const AuditReport& report)
+{
+    Json problems = Json::array();
+    for (const AuditProblem& problem : report.problems)
+        problems.push_back({{"leaf", problem.leaf}, {"what", problem.what}});
+    return {{"ok", report.ok},
+            {"records", report.records},
+            {"size", report.size},
+            {"root", base64_text(report.root)},
+            {"problems", std::move(problems)},
+            {"not_checked", report.not_checked}};
+}
+
 }  // namespace
+
+std::string audit_report_json(const AuditReport& report)
+{
+    return print(report_json(report));
+}
 
 Json call_audit_list(const Call& call)
 {
@@ -108,15 +126,7 @@ Json call_audit_verify(const Call& call)
         call.state.parts.audit.verify(remembered, [&](std::uint64_t done, std::uint64_t total) {
             tell(call.on_event, {{"event", "progress"}, {"done", done}, {"total", total}});
         });
-    Json problems = Json::array();
-    for (const AuditProblem& problem : report.problems)
-        problems.push_back({{"leaf", problem.leaf}, {"what", problem.what}});
-    return {{"ok", report.ok},
-            {"records", report.records},
-            {"size", report.size},
-            {"root", base64_text(report.root)},
-            {"problems", std::move(problems)},
-            {"not_checked", report.not_checked}};
+    return report_json(report);
 }
 
 Json call_audit_prove(const Call& call)

@@ -132,7 +132,7 @@ void ServiceState::append(RecordId record, const Json& piece)
     }
 }
 
-Receipt ServiceState::finish(RecordId record, LeafFacts facts, const Json& body)
+Receipt ServiceState::finish(RecordId record, const LeafFacts& facts, const Json& body)
 {
     require_record();
     try {

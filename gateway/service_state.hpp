@@ -24,7 +24,7 @@ struct ServiceState {
     // service until the process is started again.
     RecordId begin(const Caller& caller, std::string_view action, const Json& body);
     void append(RecordId record, const Json& piece);
-    Receipt finish(RecordId record, LeafFacts facts, const Json& body);
+    Receipt finish(RecordId record, const LeafFacts& facts, const Json& body);
     Receipt note(const Caller& caller, std::string_view action, std::string_view outcome,
                  std::vector<std::string> objects, const Json& body = Json::object());
     LeafFacts facts(const Caller& caller, std::string_view action, std::string_view outcome,

@@ -128,6 +128,10 @@ private:
 // incident number, its text going to the operator's log alone.
 std::string error_json(const std::exception& error);
 
+// The reply of `audit_verify`, also for a report that was made without a Service because the record refuses
+// to open (`verify_audit_log`).
+std::string audit_report_json(const AuditReport& report);
+
 struct HttpsOptions {
     std::string address = "127.0.0.1";
     std::uint16_t port = 8443;               // 0: any free one
