@@ -4,6 +4,7 @@
 #include <set>
 
 #include "builder.hpp"
+#include "veil.hpp"
 
 namespace jiphyeon {
 namespace {
@@ -135,6 +136,14 @@ MaskedDocument mask_document(Document& document, const Inspect& inspect)
         return out;
     }
     check(inspection, all.size());
+    Veil veil;
+    if (!inspection.pieces.empty()) {
+        for (std::size_t i = 0; i < document.blocks.size(); ++i)
+            veil.look(document.blocks[i], [&](std::size_t start, std::size_t end) {
+                return touches(inspection, starts[i] + start, starts[i] + end);
+            });
+        veil.draw(document);
+    }
     Masking masking(document, inspection);
     for (std::size_t i = 0; i < document.blocks.size(); ++i) masking.block(document.blocks[i], starts[i]);
     out.hidden = static_cast<std::uint32_t>(inspection.pieces.size());

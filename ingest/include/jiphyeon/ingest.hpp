@@ -96,8 +96,9 @@ struct Document {
     std::vector<std::string>
         warnings;  // "12 invisible characters removed", "page 3: text layer unusable, read by OCR"
 
-    // Set by the batch run, for render_page: what was masked. Where something hidden has no box, its page has
-    // no image to show (0: no page of the document has).
+    // Set by the batch run, for render_page: what was masked, and in a scan with something masked all that
+    // was not read (veil.hpp). Where something hidden has no box, its page has no image to show (0: no page
+    // of the document has).
     std::vector<Box> hidden;
     std::vector<std::uint32_t> hidden_pages;
 
