@@ -73,7 +73,7 @@ TEST(HttpRequest, RefusesWhatCouldBeReadInTwoWays)
              get(": b\r\n"),
              get("Ä: b\r\n"),
              get("A: b\x01\r\n"),
-             get(std::string("A: b\0c\r\n", 9)),
+             get(std::string("A: b\0c\r\n", 8)),
              get("A: b\tc\r\n"),
              get("Host: localhost\r\n"),  // two
              get("Authorization: Bearer a\r\nAuthorization: Bearer b\r\n"),

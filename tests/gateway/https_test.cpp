@@ -14,6 +14,8 @@
 namespace jiphyeon::test {
 namespace {
 
+using namespace std::string_literals;
+
 Poco::Net::Context::Ptr client_context()
 {
     return new Poco::Net::Context(Poco::Net::Context::TLS_CLIENT_USE, "", Poco::Net::Context::VERIFY_NONE, 9,
@@ -242,7 +244,7 @@ INSTANTIATE_TEST_SUITE_P(
         Hostile{"lines_without_colon", lines_without_colon(), 431},
         Hostile{"five_megabytes_after_the_version", "GET / HTTP/1.1" + std::string(5 << 20, 'a') + "\r\n\r\n",
                 431},
-        Hostile{"control_character", std::string("GET / HTTP/1.1\r\nHost: localhost\r\nA: b\0c\r\n\r\n", 45)},
+        Hostile{"control_character", "GET / HTTP/1.1\r\nHost: localhost\r\nA: b\0c\r\n\r\n"s},
         Hostile{"chunk_trailer",
                 "POST /api/ask HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: "
                 "y\r\n\r\n"},
