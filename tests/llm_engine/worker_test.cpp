@@ -223,7 +223,7 @@ TEST(Worker, AChildThatCannotOpenTheModelSaysWhy)
 }
 
 // The engine of this process and the one in the cage are one program: equal requests, equal bytes.
-TEST(Worker, ARealModelInTheCageGivesTheSameBytes)
+TEST(Worker, ATinyModelInTheCageGivesTheSameBytes)
 {
     const std::filesystem::path model =
         std::filesystem::temp_directory_path() / ("jiphyeon-worker-" + crypto::random_text(12) + ".gguf");
