@@ -20,7 +20,7 @@
 #include <thread>
 
 #include "jiphyeon/audit.hpp"
-#include "temp_dir.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace jiphyeon;
 namespace fs = std::filesystem;

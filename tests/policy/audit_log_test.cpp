@@ -15,7 +15,7 @@
 #include "audit_format.hpp"
 #include "checkpoint.hpp"
 #include "jiphyeon/audit.hpp"
-#include "temp_dir.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace jiphyeon;
 namespace fs = std::filesystem;

@@ -12,7 +12,7 @@
 
 #include "audit_format.hpp"
 #include "merkle.hpp"
-#include "temp_dir.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace jiphyeon;
 using nlohmann::json;

@@ -10,7 +10,7 @@
 #include <set>
 #include <sstream>
 
-#include "temp_dir.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace jiphyeon;
 

@@ -12,7 +12,7 @@
 #include <functional>
 #include <thread>
 
-#include "temp_dir.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace jiphyeon;
 using namespace std::chrono_literals;
