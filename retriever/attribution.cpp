@@ -85,7 +85,7 @@ std::unordered_set<std::string> pairs_of(std::string_view text)
 }  // namespace
 
 Attribution::Attribution(std::span<const Evidence> evidence, const Query& question, Rarity rarity)
-    : evidence_(evidence), question_(question), rarity_(std::move(rarity))
+    : evidence_(evidence), question_(question), asked_(read_facts(question.text)), rarity_(std::move(rarity))
 {
     for (const Evidence& e : evidence) {
         Passage passage;
@@ -168,20 +168,23 @@ std::vector<Attribution::Window> Attribution::windows(std::span<const Weighted> 
     return out;
 }
 
-std::vector<Attribution::Window> Attribution::candidates(std::string_view sentence) const
+std::vector<Attribution::Window> Attribution::candidates(std::string_view sentence,
+                                                         std::optional<std::size_t> evidence) const
 {
     const std::vector<Word> words = content_words(sentence);
     std::vector<Window> all = windows(weigh(words, false)), out;
+    if (evidence) std::erase_if(all, [&](const Window& window) { return window.evidence != *evidence; });
     for (const Window& window : all)
         if (out.size() < kCandidates && window.share >= all.front().share - kNearlyAsGood)
             out.push_back(window);
     return out;
 }
 
-std::optional<Attribution::Source> Attribution::source_of(std::string_view sentence) const
+std::optional<Attribution::Source> Attribution::source_of(std::string_view sentence,
+                                                          std::optional<std::size_t> evidence) const
 {
     std::optional<Source> best;
-    for (const Window& window : candidates(sentence)) {
+    for (const Window& window : candidates(sentence, evidence)) {
         Source source{window, check(sentence, window)};
         if (source.check.support == Support::supported) return source;
         const bool better = !best || (best->check.support == Support::unsupported &&
@@ -210,6 +213,14 @@ std::string Attribution::around(const Window& window) const
     return context + e.chunk.text.substr(start, end - start);
 }
 
+// Only what was in force on that day was searched, so its passages need not name it.
+bool Attribution::is_day_asked_about(const DateFact& fact) const
+{
+    if (!question_.as_of || fact.year == 0) return false;
+    const std::vector<DateFact> day = read_facts(day_to_text(*question_.as_of)).dates;
+    return !day.empty() && holds(fact, day.front());
+}
+
 Attribution::Check Attribution::check(std::string_view sentence, const Window& window) const
 {
     const Evidence& e = evidence_[window.evidence];
@@ -222,22 +233,48 @@ Attribution::Check Attribution::check(std::string_view sentence, const Window& w
     const auto unsupported = [](const std::string& what) {
         return Check{Support::unsupported, what + "이(가) 근거에 없습니다"};
     };
-
-    for (const DateFact& fact : said.dates)
-        if (std::none_of(near.dates.begin(), near.dates.end(),
-                         [&](const DateFact& d) { return holds(fact, d); }))
-            return unsupported("날짜 " + fact.text());
-    for (const Quantity& fact : said.quantities)
-        if (!quantity_found(fact, near)) return unsupported("수치 " + fact.text);
     const Facts whole_facts = read_facts(whole);
-    for (const std::string& identifier : said.identifiers)
-        if (!identifier_found(identifier, whole_facts.identifiers, whole)) return unsupported(identifier);
+    const auto in = [](const auto& all, const auto& one) {
+        return std::find(all.begin(), all.end(), one) != all.end();
+    };
+    const auto any_date = [](const std::vector<DateFact>& all, const DateFact& fact) {
+        return std::any_of(all.begin(), all.end(), [&](const DateFact& d) { return holds(fact, d); });
+    };
+    const auto in_whole = [&](const std::string& squeezed) {
+        return whole_squeezed.find(squeezed) != std::string::npos;
+    };
+
+    // What the asker said is neither invented nor the passage's word: the sentence then holds in part. Not
+    // so a date: what holds today need not hold on the day that the asker has in mind.
+    std::string echoed;
+    for (const DateFact& fact : said.dates) {
+        if (!any_date(near.dates, fact) && !is_day_asked_about(fact))
+            return unsupported("날짜 " + fact.text());
+    }
+    for (const Quantity& fact : said.quantities) {
+        if (quantity_found(fact, near)) continue;
+        if (!quantity_found(fact, asked_)) return unsupported("수치 " + fact.text);
+        echoed = fact.text;
+    }
+    for (const std::string& identifier : said.identifiers) {
+        if (identifier_found(identifier, whole_facts.identifiers, whole)) continue;
+        if (!in(asked_.identifiers, identifier)) return unsupported(identifier);
+        echoed = identifier;
+    }
     for (const std::string& quote : said.quotes)
-        if (whole_squeezed.find(quote) == std::string::npos) return unsupported("인용 \"" + quote + "\"");
-    for (const std::string& name : said.names)
-        if (whole_squeezed.find(name) == std::string::npos) return unsupported("이름 " + name);
-    for (const std::string& word : said.foreign)
-        if (whole_squeezed.find(word) == std::string::npos) return unsupported(word);
+        if (!in_whole(quote)) return unsupported("인용 \"" + quote + "\"");
+    for (const std::string& name : said.names) {
+        // "계약은 과장이": what stands before a title may be a common word with its particle.
+        const std::vector<Word> common = content_words(name);
+        if (in_whole(name) || (common.size() == 1 && in_whole(common.front().stem))) continue;
+        if (!in(asked_.names, name)) return unsupported("이름 " + name);
+        echoed = name;
+    }
+    for (const std::string& word : said.foreign) {
+        if (in_whole(word)) continue;
+        if (!in(asked_.foreign, word)) return unsupported(word);
+        echoed = word;
+    }
 
     // What one side denies the other must not affirm.
     const std::string sentence_squeezed = squeeze(sentence), window_squeezed = squeeze(text_of(window));
@@ -255,6 +292,8 @@ Attribution::Check Attribution::check(std::string_view sentence, const Window& w
             return {Support::unsupported, "근거는 '" + stem + "'을(를) 부정합니다"};
 
     if (window.share < kShareLeast) return {Support::unsupported, "근거에서 같은 내용을 찾지 못했습니다"};
+    if (!echoed.empty())
+        return {Support::partial, "질문에 있는 '" + echoed + "'은(는) 근거에 적혀 있지 않습니다"};
     if (window.share < kShareSupported)
         return {Support::partial, "문장의 일부 낱말은 근거에서 찾지 못했습니다"};
     return {Support::supported, {}};
@@ -265,10 +304,14 @@ std::optional<Attribution::Window> Attribution::contradiction(std::string_view s
 {
     const Facts said = read_facts(sentence);
     if (said.quantities.empty()) return std::nullopt;
+    // What its own source does not say either need not be said by the other.
+    const Passage& own = passages_[window.evidence];
     std::vector<Word> words;
     for (Word& word : content_words(sentence)) {
         const bool number = word.stem.find_first_of("0123456789") != std::string::npos;
-        if (!number) words.push_back(std::move(word));
+        const Weighted alone[] = {{&word, 1.0f}};
+        if (!number && share_of(alone, own, window.first, window.last) >= 0.5f)
+            words.push_back(std::move(word));
     }
     if (words.size() < 2) return std::nullopt;
     const std::vector<Weighted> weighted = weigh(words, true);
@@ -283,8 +326,7 @@ std::optional<Attribution::Window> Attribution::contradiction(std::string_view s
 
     // The two passages must be about the same: each sentence's words are the other's as well.
     const std::vector<Word> there = content_words(text_of(*other));
-    const Passage& passage = passages_[window.evidence];
-    if (share_of(weigh(there, true), passage, window.first, window.last) < kContradictionShare * 0.6f)
+    if (share_of(weigh(there, true), own, window.first, window.last) < kContradictionShare * 0.6f)
         return std::nullopt;
 
     const Facts facts = read_facts(text_of(*other));
@@ -319,9 +361,10 @@ float Attribution::cover_of(const Window& window) const
                     std::min(window.last + 1, passage.segments.size()));
 }
 
-std::optional<Attribution::Window> Attribution::best_for_question() const
+std::optional<Attribution::Window> Attribution::best_for_question(std::size_t evidence) const
 {
-    const std::vector<Window> all = windows(weigh(question_.words, true));
+    std::vector<Window> all = windows(weigh(question_.words, true));
+    std::erase_if(all, [&](const Window& window) { return window.evidence != evidence; });
     for (const Window& window : all)
         if (window.share >= all.front().share - kNearlyAsGood && tells(text_of(window), question_.wanted))
             return window;

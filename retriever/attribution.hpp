@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "facts.hpp"
 #include "jiphyeon/retriever.hpp"
 #include "query.hpp"
 #include "words.hpp"
@@ -33,8 +34,10 @@ public:
         std::size_t first = 0, last = 0;  // segments, last excluded
         float share = 0;                  // of the sentence's words by weight, 0..1
     };
-    // Windows that share the sentence's words, best first: those that are nearly as good as the best.
-    std::vector<Window> candidates(std::string_view sentence) const;
+    // Windows that share the sentence's words, best first: those that are nearly as good as the best. Of one
+    // evidence alone where it is given: the one that the writer of the sentence had before him.
+    std::vector<Window> candidates(std::string_view sentence,
+                                   std::optional<std::size_t> evidence = std::nullopt) const;
 
     struct Check {
         Support support = Support::unsupported;
@@ -48,7 +51,8 @@ public:
     };
     // The first candidate that supports the sentence, else the best one with what it lacks; nothing where no
     // evidence shares a word.
-    std::optional<Source> source_of(std::string_view sentence) const;
+    std::optional<Source> source_of(std::string_view sentence,
+                                    std::optional<std::size_t> evidence = std::nullopt) const;
 
     // A window of another document that speaks of the same and gives another number of the same kind.
     std::optional<Window> contradiction(std::string_view sentence, const Window& window) const;
@@ -58,8 +62,8 @@ public:
     float cover() const;
     // The same of one window: a sentence taken from where nobody speaks of the question is no answer to it.
     float cover_of(const Window& window) const;
-    // The window that the question's words fit best among those that tell what was wanted.
-    std::optional<Window> best_for_question() const;
+    // The window of one evidence that the question's words fit best among those that tell what was wanted.
+    std::optional<Window> best_for_question(std::size_t evidence) const;
 
     std::string_view text_of(const Window& window) const;
 
@@ -80,9 +84,11 @@ private:
                    std::size_t last) const;
     std::vector<Window> windows(std::span<const Weighted> words) const;  // best first
     std::string around(const Window& window) const;
+    bool is_day_asked_about(const DateFact& fact) const;
 
     std::span<const Evidence> evidence_;
     const Query& question_;
+    Facts asked_;
     Rarity rarity_;
     std::vector<Passage> passages_;
 };

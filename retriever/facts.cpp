@@ -112,6 +112,30 @@ public:
         }
     }
 
+    // "(단위: 백만원)" stands above a table and is meant for each of its bare numbers. They stay as they are
+    // too: a sentence may repeat the number without its scale. Two declared units do not tell which is whose.
+    void apply_declared_unit()
+    {
+        const std::size_t declared = text_.find(U"단위");
+        if (declared == std::u32string::npos) return;
+        std::size_t i = blank(declared + 2);
+        if (at(i) != U':') return;
+        i = blank(i + 1);
+        const double scale = scales(i);
+        const Unit* const unit = unit_at(blank(i));
+        if (unit == nullptr && scale == 1) return;
+        const std::size_t end = blank(unit == nullptr ? i : blank(i) + unit->written.size());
+        if (at(end) == U',' || at(end) == U'/' || at(end) == U'·') return;
+        const std::size_t written = facts_.quantities.size();
+        for (std::size_t n = 0; n < written; ++n) {
+            Quantity q = facts_.quantities[n];
+            if (!q.unit.empty()) continue;
+            q.value *= scale;
+            q.unit = unit == nullptr ? "" : to_utf8(unit->canonical);
+            facts_.quantities.push_back(std::move(q));
+        }
+    }
+
 private:
     char32_t at(std::size_t i) const { return i < text_.size() ? text_[i] : U'\0'; }
     bool says(std::size_t i, std::u32string_view word) const
@@ -193,6 +217,33 @@ private:
         return value;
     }
 
+    // "3천만": scales follow each other. Moves `i` behind them.
+    double scales(std::size_t& i) const
+    {
+        double scale = 1;
+        for (bool more = true; more;) {
+            more = false;
+            const std::size_t word = blank(i);
+            for (const Name& name : kScales)
+                if (says(word, name.word)) {
+                    scale *= name.value;
+                    i = word + name.word.size();
+                    more = true;
+                    break;
+                }
+        }
+        return scale;
+    }
+
+    // The longest unit that is written there; null where none is.
+    const Unit* unit_at(std::size_t i) const
+    {
+        const Unit* best = nullptr;
+        for (const Unit& u : kUnits)
+            if (says(i, u.written) && (best == nullptr || u.written.size() > best->written.size())) best = &u;
+        return best;
+    }
+
     std::size_t number(std::size_t i)
     {
         const char32_t before = i > 0 ? text_[i - 1] : U'\0';
@@ -205,18 +256,7 @@ private:
         double total = 0;
         for (;;) {
             double value = plain_number(i);
-            double scale = 1;
-            for (bool more = true; more;) {  // "3천만": scales follow each other
-                more = false;
-                const std::size_t word = blank(i);
-                for (const Name& name : kScales)
-                    if (says(word, name.word) && !(name.word == U"조" && before == U'제')) {
-                        scale *= name.value;
-                        i = word + name.word.size();
-                        more = true;
-                        break;
-                    }
-            }
+            const double scale = scales(i);
             total += value * scale;
             if (scale > 1 && is_digit(at(blank(i)))) {
                 i = blank(i);
@@ -238,10 +278,7 @@ private:
     std::size_t unit(double value, std::size_t start, std::size_t i)
     {
         const std::size_t word = blank(i);
-        const Unit* best = nullptr;
-        for (const Unit& u : kUnits)
-            if (says(word, u.written) && (best == nullptr || u.written.size() > best->written.size()))
-                best = &u;
+        const Unit* best = unit_at(word);
         // A single letter that goes on as another word is no unit: "5 인사", "3 m…".
         if (best != nullptr && best->written.size() == 1 && word > i && is_hangul(best->written[0]) &&
             is_hangul(at(word + 1)) && !is_particle(word + 1))
@@ -255,7 +292,7 @@ private:
 
     bool is_particle(std::size_t i) const
     {
-        constexpr std::u32string_view first = U"이을를은는의에로과와도만씩간당까부";
+        constexpr std::u32string_view first = U"이을를은는의에로과와도만씩간당까부입";
         return first.find(at(i)) != std::u32string_view::npos;
     }
 
@@ -409,6 +446,7 @@ void read_negations(std::u32string_view text, Facts& facts)
         const std::u32string_view word = words[i].text;
         const bool denies = word.starts_with(U"아니") || word.starts_with(U"않") ||
                             word.starts_with(U"못하") || word.starts_with(U"못한") ||
+                            word.starts_with(U"못합") || word.starts_with(U"못함") ||
                             word.starts_with(U"없") || word.starts_with(U"제외") ||
                             word.starts_with(U"금지") || word.starts_with(U"불가");
         if (denies && i > 0) facts.negated.push_back(key(words[i - 1].text));
@@ -434,7 +472,9 @@ Facts read_facts(std::string_view text)
     Facts facts;
     const std::u32string original = to_code_points(text);
     const std::u32string normal = to_code_points(normalize(text));
-    Reader(normal, facts).run();
+    Reader reader(normal, facts);
+    reader.run();
+    reader.apply_declared_unit();
     // Dates and sums are read above, with their parts; what is left are articles, tables, document numbers.
     for (const Term& term : analyze(text)) {
         if (term.field != Field::exact) continue;

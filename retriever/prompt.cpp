@@ -4,14 +4,12 @@
 
 namespace jiphyeon {
 
-const std::string_view kNoAnswer = "문서에서 답을 찾을 수 없습니다.";
-
 // After 다 a period ends the sentence; any other period ("2026. 5. 19.", "3.5%") does not. Brackets are left
-// to the slots.
+// to the slots. An answer asks nothing: without that a small model says the question again.
 const std::string_view kAnswerGrammar = R"(root ::= sentence <slot:cite> (" "? sentence <slot:cite>){0,3}
 sentence ::= first rest* "다"+ "."
-first ::= [^다\n \[\].]
-rest ::= [^다\n\[\]] | "다"+ [^다.\n\[\]]
+first ::= [^다\n \[\].?]
+rest ::= [^다\n\[\]?] | "다"+ [^다.\n\[\]?]
 )";
 
 namespace {
@@ -21,21 +19,14 @@ constexpr std::string_view kInstruction =
     "한두 문장으로 짧게 답하십시오. "
     "숫자, 날짜, 이름은 문서에 적힌 그대로 옮기십시오.";
 
-struct Example {
-    std::string_view documents, question, answer;
-};
-
-constexpr Example kExamples[] = {
-    {"[1] 청사 주차장 운영 지침 > 제4조(이용 시간)\n주차장은 평일 오전 7시부터 오후 10시까지 운영한다. "
-     "공휴일에는 운영하지 아니한다.\n"
-     "[2] 청사 주차장 운영 지침 > 제6조(요금)\n방문 차량의 주차 요금은 최초 1시간까지 무료로 하고, 이후 "
-     "30분마다 500원을 받는다.",
-     "방문객 주차 요금은 얼마인가요?",
-     "방문 차량은 최초 1시간까지 무료이고 이후 30분마다 500원을 받습니다. [2]"},
-    {"[1] 도서실 이용 규칙 > 제3조(대출)\n직원은 한 번에 5권까지 14일 동안 빌릴 수 있다.\n"
-     "[2] 도서실 이용 규칙 > 제5조(휴관)\n도서실은 매월 마지막 금요일에 쉰다.",
-     "도서를 분실하면 얼마를 변상해야 하나요?", "문서에서 답을 찾을 수 없습니다."},
-};
+constexpr std::string_view kExampleDocuments =
+    "[1] 청사 주차장 운영 지침 > 제4조(이용 시간)\n주차장은 평일 오전 7시부터 오후 10시까지 운영한다. "
+    "공휴일에는 운영하지 아니한다.\n"
+    "[2] 청사 주차장 운영 지침 > 제6조(요금)\n방문 차량의 주차 요금은 최초 1시간까지 무료로 하고, 이후 "
+    "30분마다 500원을 받는다.";
+constexpr std::string_view kExampleQuestion = "방문객 주차 요금은 얼마인가요?";
+constexpr std::string_view kExampleAnswer =
+    "방문 차량은 최초 1시간까지 무료이고 이후 30분마다 500원을 받습니다. [2]";
 
 std::string documents_text(std::span<const Evidence> evidence)
 {
@@ -55,12 +46,9 @@ std::string question_text(std::string_view documents, std::string_view question)
 
 std::vector<ChatTurn> opening()
 {
-    std::vector<ChatTurn> turns = {{"system", std::string(kInstruction)}};
-    for (const Example& example : kExamples) {
-        turns.push_back({"user", question_text(example.documents, example.question)});
-        turns.push_back({"assistant", std::string(example.answer)});
-    }
-    return turns;
+    return {{"system", std::string(kInstruction)},
+            {"user", question_text(kExampleDocuments, kExampleQuestion)},
+            {"assistant", std::string(kExampleAnswer)}};
 }
 
 }  // namespace

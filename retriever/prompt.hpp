@@ -11,17 +11,15 @@
 
 namespace jiphyeon {
 
-// The words with which the model says that the documents do not answer.
-extern const std::string_view kNoAnswer;
-
 // The grammar of an answer: sentences that end in "다." or a line's end, each followed by the slot `cite`.
 extern const std::string_view kAnswerGrammar;
 
-// The turns before the question's own: instruction and two worked examples, always the same, so that their
-// key/value pages are shared.
+// Instruction and a worked example, always the same, so that their key/value pages are shared; then the
+// passages and the question. No example declines: a small model would follow it whenever it must think.
 std::vector<TokenId> answer_prompt(const Engine& engine, std::span<const Evidence> evidence,
                                    std::string_view question);
-// Asks whether the same documents hold an answer; the logits of 예 and 아니오 are compared.
+// Asks whether the same documents hold an answer; the logits of 예 and 아니오 are compared. It shares all but
+// the last tokens with the answer_prompt of the same arguments.
 std::vector<TokenId> sufficiency_prompt(const Engine& engine, std::span<const Evidence> evidence,
                                         std::string_view question);
 

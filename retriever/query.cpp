@@ -95,7 +95,15 @@ Wanted wanted_of(std::string_view text)
         return {Wanted::Kind::quantity, ""};
     }
     if (has(U"언제")) return {Wanted::Kind::time, ""};
-    if (has(U"얼마")) return {Wanted::Kind::quantity, ""};
+    if (has(U"얼마 동안") || has(U"얼마동안") || has(U"얼마나 오래")) return {Wanted::Kind::time, ""};
+    if (has(U"얼마")) {
+        for (const std::u32string_view money :
+             {U"금액",   U"비용", U"요금",   U"수수료", U"가격",   U"예산",   U"사업비", U"수당",   U"급여",
+              U"시급",   U"월급", U"봉급",   U"연봉",   U"보조금", U"지원금", U"보상금", U"부담금", U"보증금",
+              U"과태료", U"벌금", U"이용료", U"사용료", U"임대료", U"운임",   U"상한액"})
+            if (has(money)) return {Wanted::Kind::quantity, "원"};
+        return {Wanted::Kind::quantity, ""};
+    }
     return {};
 }
 
@@ -177,8 +185,10 @@ bool tells(std::string_view text, const Wanted& wanted)
             if (squeezed.find(word) != std::string::npos) return true;
         return false;
     }
-    for (const Quantity& q : facts.quantities)
+    for (const Quantity& q : facts.quantities) {
         if (wanted.unit.empty() || q.unit.empty() || q.unit == wanted.unit) return true;
+        if (wanted.unit == "원" && (q.unit == "%" || q.unit == "배")) return true;  // of another sum
+    }
     if (wanted.unit == "일" || wanted.unit == "년" || wanted.unit == "시")
         if (!facts.dates.empty()) return true;
     // Amounts that have words instead of numbers.

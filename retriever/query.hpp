@@ -23,7 +23,7 @@ std::vector<Word> content_words(std::string_view text);
 struct Wanted {
     enum class Kind { anything, quantity, time };
     Kind kind = Kind::anything;
-    std::string unit;  // quantity: "명", "일", …; empty: any
+    std::string unit;  // quantity: "명", "일", "원", …; empty: any
 };
 
 struct Query {

@@ -12,13 +12,18 @@
 #include "prompt.hpp"
 #include "query.hpp"
 #include "sufficiency.hpp"
+#include "writing.hpp"
 
 namespace jiphyeon {
 namespace {
 
 constexpr std::size_t kPerDocument = 3;  // chunks of one document among the evidence
 constexpr std::size_t kQuestionBytesMax = 4000;
-constexpr float kOffTheQuestion = 0.25f;  // share of the question's words about a sentence's source
+constexpr std::size_t kAttempts = 2;
+constexpr float kNearlyAsPromising = 1.0f;  // logit
+// What a passage found one place later must be surer of, as a logit: the model alone takes the wrong one of
+// two alike more often than the search does.
+constexpr float kPerRank = 0.3f;
 
 class Clock {
 public:
@@ -40,20 +45,6 @@ std::string hex(std::span<const std::uint8_t> bytes)
         out += digits[b & 15];
     }
     return out;
-}
-
-std::string one_line(std::string_view text)
-{
-    std::string out(text);
-    std::replace(out.begin(), out.end(), '\n', ' ');
-    return out;
-}
-
-std::string trimmed(std::string_view text)
-{
-    const std::size_t start = text.find_first_not_of(" \n\t");
-    if (start == std::string_view::npos) return {};
-    return std::string(text.substr(start, text.find_last_not_of(" \n\t") - start + 1));
 }
 
 }  // namespace
@@ -133,97 +124,6 @@ std::vector<Evidence> Retriever::search(std::string_view text, Leg leg, std::siz
 
 namespace {
 
-// One answer in the making: what the slots of the grammar are filled with, and what was let out.
-class Writing {
-public:
-    Writing(Answer& answer, const Attribution& attribution, const Wanted& wanted, const AskEvents& events,
-            const Clock& clock)
-        : answer_(answer), attribution_(attribution), wanted_(wanted), events_(events), clock_(clock)
-    {
-    }
-
-    GenerateEvents::SlotFill at_slot(std::string_view since)
-    {
-        const std::string text = trimmed(since);
-        if (text.empty() || said_before(text)) return {"", true};
-        if (text == kNoAnswer) return {"", true};
-        const std::optional<Attribution::Source> source = attribution_.source_of(text);
-        const bool answers = !answer_.sentences.empty() || tells(text, wanted_);
-        if (!answers || !source || source->check.support == Support::unsupported ||
-            attribution_.cover_of(source->window) < kOffTheQuestion) {
-            // What follows would go on from words that do not hold.
-            ++dropped_;
-            return {"", true};
-        }
-        Sentence sentence;
-        sentence.text = text;
-        sentence.support = source->check.support;
-        sentence.doubt = source->check.doubt;
-        cite(sentence, source->window);
-        const std::string fill = " [" + std::to_string(sentence.citations.front()) + "]";
-        if (!release(std::move(sentence))) return {fill, true};
-        if (source->check.support == Support::supported && !conflicting_) {
-            if (const auto other = attribution_.contradiction(text, source->window)) {
-                conflicting_ = true;
-                quote(*other);
-                return {fill, true};
-            }
-        }
-        return {fill, cancelled_};
-    }
-
-    // A passage in its own words.
-    void quote(const Attribution::Window& window)
-    {
-        Sentence sentence;
-        sentence.text = one_line(attribution_.text_of(window));
-        cite(sentence, window);
-        release(std::move(sentence));
-    }
-
-    Outcome outcome() const
-    {
-        if (cancelled_) return Outcome::cancelled;
-        if (answer_.sentences.empty()) return Outcome::not_enough;
-        if (conflicting_) return Outcome::conflicting;
-        const bool partly =
-            dropped_ > 0 || std::any_of(answer_.sentences.begin(), answer_.sentences.end(),
-                                        [](const Sentence& s) { return s.support != Support::supported; });
-        return partly ? Outcome::partly_supported : Outcome::answered;
-    }
-
-private:
-    bool said_before(const std::string& text) const
-    {
-        return std::any_of(answer_.sentences.begin(), answer_.sentences.end(),
-                           [&](const Sentence& s) { return s.text == text; });
-    }
-
-    void cite(Sentence& sentence, const Attribution::Window& window)
-    {
-        Evidence& e = answer_.evidence[window.evidence];
-        e.cited = true;
-        sentence.citations = {e.n};
-        sentence.spans = {{e.n, window.start, window.end}};
-    }
-
-    bool release(Sentence sentence)
-    {
-        if (answer_.sentences.empty()) answer_.timings.first_sentence_ms = clock_.ms();
-        answer_.sentences.push_back(std::move(sentence));
-        if (events_.on_sentence && !events_.on_sentence(answer_.sentences.back())) cancelled_ = true;
-        return !cancelled_;
-    }
-
-    Answer& answer_;
-    const Attribution& attribution_;
-    const Wanted& wanted_;
-    const AskEvents& events_;
-    const Clock& clock_;
-    std::size_t dropped_ = 0;
-    bool conflicting_ = false, cancelled_ = false;
-};
-
 std::string text_of(const Answer& answer)
 {
     if (answer.sentences.empty()) return std::string(outcome_text(answer.outcome));
@@ -236,16 +136,94 @@ std::string text_of(const Answer& answer)
     return text;
 }
 
-// 예 minus 아니오 behind the question whether the documents hold the answer.
-std::optional<float> yes_minus_no(Engine& llm, std::span<const Evidence> shown, std::string_view question,
-                                  const std::string& domain)
-{
-    const std::vector<TokenId> yes = llm.tokenizer().encode("예"), no = llm.tokenizer().encode("아니오");
-    if (yes.empty() || no.empty() || yes.front() == no.front()) return std::nullopt;
-    const std::vector<float> logits = llm.next_logits(sufficiency_prompt(llm, shown, question), domain);
-    const auto at = [&](TokenId id) { return logits.at(static_cast<std::size_t>(id)); };
-    return at(yes.front()) - at(no.front());
-}
+// What the steps of one answer share.
+struct Asking {
+    Engine& llm;
+    const Question& question;
+    const Query& query;
+    const Attribution& attribution;
+    const AskEvents& events;
+    const Clock& clock;
+    Answer& answer;
+
+    bool cancelled() const { return events.cancel != nullptr && events.cancel->load(); }
+
+    struct Promise {
+        std::size_t shown;           // index: also its rank
+        std::optional<float> logit;  // 예 minus 아니오
+
+        float value() const { return logit.value_or(0) - kPerRank * static_cast<float>(shown); }
+    };
+    // The passages by how likely each holds the answer, as the model and the search see it, best first. The
+    // model is asked about them one by one: of several at once a small one mixes up which says what.
+    std::vector<Promise> by_promise(std::span<const Evidence> shown) const
+    {
+        std::vector<Promise> out;
+        for (std::size_t i = 0; i < shown.size() && !cancelled(); ++i)
+            out.push_back({i, yes_minus_no(shown[i])});
+        std::stable_sort(out.begin(), out.end(),
+                         [](const Promise& a, const Promise& b) { return a.value() > b.value(); });
+        return out;
+    }
+
+    // Lets the model write from one passage; not_enough where nothing that it wrote holds. The generation is
+    // recorded as the answer's, in the place of an earlier one that said nothing.
+    Outcome write(const Evidence& passage, std::size_t tokens) const
+    {
+        GenerateRequest request;
+        request.prompt = answer_prompt(llm, {&passage, 1}, question.text);
+        request.max_tokens = tokens;
+        request.grammar = std::string(kAnswerGrammar);
+        request.cache_domain = question.cache_domain;
+        request.cancel = events.cancel;
+
+        Writing writing = new_writing(passage.n - 1);
+        Generation record;
+        GenerateEvents generate_events;
+        generate_events.on_slot = [&](std::string_view, std::string_view since) {
+            record.fills.push_back(writing.at_slot(since));
+            return record.fills.back();
+        };
+        Generated generated = llm.generate(request, generate_events);
+
+        record.model_sha256 = hex(llm.info().sha256);
+        record.template_sha256 = llm.info().template_sha256;
+        record.prompt = std::move(request.prompt);
+        record.grammar = std::move(request.grammar);
+        record.max_tokens = request.max_tokens;
+        record.sampling = request.sampling;
+        record.tokens = std::move(generated.tokens);
+        record.logits_hash = hex(generated.logits_hash);
+        answer.generation = std::move(record);
+        answer.prompt_tokens += generated.prompt_tokens;
+        answer.cached_tokens += generated.cached_tokens;
+        answer.timings.prompt_ms += generated.prompt_ms;
+        return cancelled() ? Outcome::cancelled : writing.outcome();
+    }
+
+    // A passage instead of the model's words.
+    Outcome quote(const Attribution::Window& window) const
+    {
+        Writing writing = new_writing(window.evidence);
+        writing.quote(window);
+        return writing.outcome();
+    }
+
+private:
+    std::optional<float> yes_minus_no(const Evidence& passage) const
+    {
+        const std::vector<TokenId> yes = llm.tokenizer().encode("예"), no = llm.tokenizer().encode("아니오");
+        if (yes.empty() || no.empty() || yes.front() == no.front()) return std::nullopt;
+        const std::vector<float> logits =
+            llm.next_logits(sufficiency_prompt(llm, {&passage, 1}, question.text), question.cache_domain);
+        const auto at = [&](TokenId id) { return logits.at(static_cast<std::size_t>(id)); };
+        return at(yes.front()) - at(no.front());
+    }
+    Writing new_writing(std::size_t passage) const
+    {
+        return {answer, attribution, passage, query.wanted, events, [this] { return clock.ms(); }};
+    }
+};
 
 }  // namespace
 
@@ -292,57 +270,31 @@ Answer Retriever::ask(const Question& question, const AskEvents& events) const
 
     const std::vector<Evidence> shown = within_budget(llm, evidence, state_->options.evidence_tokens);
     if (shown.empty()) return finish(Outcome::search_only);
-    signs.logit = yes_minus_no(llm, shown, query.text, question.cache_domain);
-    const Sufficiency sufficiency = judge(signs);
-    if (sufficiency == Sufficiency::nothing || sufficiency == Sufficiency::related)
-        return finish(Outcome::not_enough);
-    if (cancelled()) return finish(Outcome::cancelled);
-
-    GenerateRequest request;
-    request.prompt = answer_prompt(llm, shown, query.text);
-    request.max_tokens = state_->options.answer_tokens;
-    request.grammar = std::string(kAnswerGrammar);
-    request.cache_domain = question.cache_domain;
-    request.cancel = events.cancel;
-
-    Generation record;
-    Writing writing(answer, attribution, query.wanted, events, clock);
-    GenerateEvents generate_events;
-    generate_events.on_slot = [&](std::string_view, std::string_view since) {
-        record.fills.push_back(writing.at_slot(since));
-        return record.fills.back();
-    };
-    Generated generated;
+    const Asking asking{llm, question, query, attribution, events, clock, answer};
     try {
-        generated = llm.generate(request, generate_events);
+        const std::vector<Asking::Promise> promises = asking.by_promise(shown);
+        if (cancelled()) return finish(Outcome::cancelled);
+        const Asking::Promise& best = promises.front();
+        signs.logit = best.logit;
+        const Sufficiency sufficiency = judge(signs);
+        if (sufficiency == Sufficiency::nothing || sufficiency == Sufficiency::related)
+            return finish(Outcome::not_enough);
+        Outcome outcome = Outcome::not_enough;
+        for (std::size_t i = 0; i < std::min(kAttempts, promises.size()); ++i) {
+            const Asking::Promise& next = promises[i];
+            if (outcome != Outcome::not_enough || next.value() < best.value() - kNearlyAsPromising) break;
+            outcome = asking.write(shown[next.shown], state_->options.answer_tokens);
+        }
+        // The model found no words that hold, but the passage is plainly there and tells what was asked for:
+        // let it speak for itself.
+        if (outcome == Outcome::not_enough && sufficiency == Sufficiency::clearly_enough)
+            if (const auto window = attribution.best_for_question(shown[best.shown].n - 1))
+                outcome = asking.quote(*window);
+        return finish(outcome);
     } catch (const EngineError& error) {
-        if (error.kind != EngineError::Kind::too_large) throw;
+        if (error.kind != EngineError::Kind::too_large || !answer.sentences.empty()) throw;
         return finish(Outcome::search_only);
     }
-
-    record.model_sha256 = hex(llm.info().sha256);
-    record.template_sha256 = llm.info().template_sha256;
-    record.prompt = std::move(request.prompt);
-    record.grammar = std::move(request.grammar);
-    record.max_tokens = request.max_tokens;
-    record.sampling = request.sampling;
-    record.tokens = std::move(generated.tokens);
-    record.logits_hash = hex(generated.logits_hash);
-    answer.generation = std::move(record);
-    answer.prompt_tokens = generated.prompt_tokens;
-    answer.cached_tokens = generated.cached_tokens;
-    answer.timings.prompt_ms = generated.prompt_ms;
-    if (generated.finish == Generated::Finish::cancelled || cancelled()) return finish(Outcome::cancelled);
-
-    // The model found no words that hold, or none at all (a small one declines too often), but the passage is
-    // plainly there and tells what was asked for: let it speak for itself.
-    if (answer.sentences.empty() && sufficiency == Sufficiency::clearly_enough)
-        if (const auto window = attribution.best_for_question()) {
-            writing.quote(*window);
-            const Outcome outcome = writing.outcome();
-            return finish(outcome == Outcome::answered ? Outcome::partly_supported : outcome);
-        }
-    return finish(writing.outcome());
 }
 
 std::vector<std::string> Retriever::replay(const Generation& generation) const

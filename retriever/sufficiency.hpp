@@ -10,7 +10,7 @@ namespace jiphyeon {
 struct Signs {
     float cover = 0;             // of the question's words by weight in the best single evidence, 0..1
     float cosine = 0;            // of the best evidence; 0 without vectors
-    std::optional<float> logit;  // 예 minus 아니오
+    std::optional<float> logit;  // 예 minus 아니오 for the passage that holds the answer most likely
 };
 
 enum class Sufficiency { nothing, related, enough, clearly_enough };

@@ -37,6 +37,8 @@ class ScriptedEngine : public Engine {
 public:
     std::vector<std::string> script;
     float yes = 3;
+    std::string surest_where;  // its 예 is stronger by half where the prompt has these words
+    std::string mute_where;    // it says nothing there
     mutable std::string last_prompt;
 
     const ModelInfo& info() const override { return info_; }
@@ -52,6 +54,7 @@ public:
         Generated out;
         out.prompt_tokens = request.prompt.size();
         for (const std::string& sentence : script) {
+            if (!mute_where.empty() && last_prompt.find(mute_where) != std::string::npos) break;
             if (request.cancel != nullptr && request.cancel->load()) {
                 out.finish = Generated::Finish::cancelled;
                 break;
@@ -67,7 +70,8 @@ public:
     std::vector<float> next_logits(std::span<const TokenId>, std::string_view) override
     {
         std::vector<float> logits(0x10000, 0.0f);
-        logits[U'예'] = yes;
+        const bool surest = !surest_where.empty() && last_prompt.find(surest_where) != std::string::npos;
+        logits[U'예'] = yes + (surest ? 0.5f : 0.0f);
         return logits;
     }
     std::vector<float> embed(std::span<const std::string>) override { return {}; }
@@ -171,6 +175,28 @@ TEST_F(RetrieverTest, AnInventedNumberIsNeverReleased)
     EXPECT_NE(second.outcome, Outcome::answered);
 }
 
+TEST_F(RetrieverTest, TheModelAnswersFromTheOnePassageItIsSurestOf)
+{
+    engine.script = {"하계휴가는 5일입니다."};
+    engine.surest_where = "하계휴가는 5일로 한다";
+    const Answer answer = ask("당직 수당을 받는 사람의 하계휴가는 며칠인가요?");
+    EXPECT_EQ(answer.outcome, Outcome::answered);
+    ASSERT_GT(answer.evidence.size(), 1u);
+    EXPECT_NE(engine.last_prompt.find("하계휴가는 5일로 한다"), std::string::npos);
+    EXPECT_EQ(engine.last_prompt.find("당직 수당은 하룻밤에"), std::string::npos);
+}
+
+TEST_F(RetrieverTest, WhereThatPassageGivesNothingTheNextBestIsTried)
+{
+    engine.script = {"하계휴가는 5일입니다."};
+    engine.surest_where = engine.mute_where = "당직 수당은 하룻밤에";
+    const Answer answer = ask("당직 수당을 받는 사람의 하계휴가는 며칠인가요?");
+    EXPECT_EQ(answer.outcome, Outcome::answered);
+    ASSERT_EQ(answer.sentences.size(), 1u);
+    ASSERT_TRUE(answer.generation);
+    EXPECT_EQ(answer.generation->fills.size(), 1u);  // of the attempt that spoke
+}
+
 TEST_F(RetrieverTest, DocumentsThatContradictEachOtherAreBothShown)
 {
     engine.script = {"백운봉 대피소에는 40명이 묵을 수 있습니다."};
@@ -204,7 +230,7 @@ TEST_F(RetrieverTest, EachEndHasItsOutcome)
     EXPECT_EQ(declined.outcome, Outcome::not_enough);
     EXPECT_TRUE(declined.sentences.empty());
     EXPECT_FALSE(declined.evidence.empty());
-    // A small model declines too often: where the passage plainly tells, it is quoted as it stands.
+    // Where the passage plainly tells, it is quoted as it stands.
     const Answer quoted = ask("하계휴가는 며칠인가요?");
     EXPECT_EQ(quoted.outcome, Outcome::partly_supported);
     ASSERT_EQ(quoted.sentences.size(), 1u);
@@ -274,6 +300,10 @@ TEST(Query, AQuestionForANumberIsNotAnsweredWithoutOne)
     EXPECT_EQ(wanted("한 달에 몇 번까지 됩니까?").unit, "회");
     EXPECT_EQ(wanted("언제부터 신청합니까?").kind, Wanted::Kind::time);
     EXPECT_EQ(wanted("누가 신청합니까?").kind, Wanted::Kind::anything);
+    EXPECT_EQ(wanted("멘토의 시급은 얼마인가요?").unit, "원");
+    EXPECT_FALSE(tells("멘토의 시급은 520시간 이내입니다.", wanted("멘토의 시급은 얼마인가요?")));
+    EXPECT_TRUE(tells("수수료는 이용료의 10퍼센트입니다.", wanted("취소 수수료는 얼마입니까?")));
+    EXPECT_EQ(wanted("이용료 감면은 얼마 동안 받을 수 있나요?").kind, Wanted::Kind::time);
     EXPECT_TRUE(tells("대피소에는 40명이 묵을 수 있습니다.", wanted("몇 명이 묵을 수 있나요?")));
     EXPECT_FALSE(tells("대피소는 해발 1,240m에 있습니다.", wanted("몇 명이 묵을 수 있나요?")));
     EXPECT_FALSE(tells("신청서를 냅니다.", wanted("언제부터 신청합니까?")));

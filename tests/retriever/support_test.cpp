@@ -223,6 +223,35 @@ TEST_F(SupportCheck, AnotherLimitIsNotTheSameLimit)
     EXPECT_TRUE(released("한 사람이 신청할 수 있는 종자의 양은 20kg 이하입니다."));
 }
 
+// The asker's own numbers and names are not invented, but the passage does not say them either.
+TEST(Support, WhatTheAskerSaidHoldsInPart)
+{
+    const Query question = analyze_question("단체로 32명이 가면 체험관 이용료를 얼마나 깎아 주나요?", 20000);
+    const std::vector<Evidence> evidence = evidence_of({&kPairs[0]});
+    const Attribution attribution(evidence, question, equal_rarity);
+    const auto source = attribution.source_of("단체 32명은 체험관 이용료를 10퍼센트 깎아 줍니다.");
+    ASSERT_TRUE(source);
+    EXPECT_EQ(source->check.support, Support::partial);
+    EXPECT_NE(source->check.doubt.find("32명"), std::string::npos) << source->check.doubt;
+    const auto invented = attribution.source_of("단체 33명은 체험관 이용료를 10퍼센트 깎아 줍니다.");
+    ASSERT_TRUE(invented);
+    EXPECT_EQ(invented->check.support, Support::unsupported);
+}
+
+// What was in force on that day need not name it.
+TEST(Support, TheDayThatWasAskedAboutNeedNotStandInThePassage)
+{
+    const Query question = analyze_question("2026년 5월 기준으로 체험관의 어른 이용료는 얼마인가요?", 20000);
+    ASSERT_TRUE(question.as_of);
+    const std::vector<Evidence> evidence = evidence_of({&kPairs[0]});
+    const Attribution attribution(evidence, question, equal_rarity);
+    const auto support = [&](std::string_view sentence) {
+        return attribution.source_of(sentence)->check.support;
+    };
+    EXPECT_NE(support("2026년 5월 체험관의 어른 이용료는 3,000원입니다."), Support::unsupported);
+    EXPECT_EQ(support("2025년 5월 체험관의 어른 이용료는 3,000원입니다."), Support::unsupported);
+}
+
 TEST_F(SupportCheck, WhatNobodyWroteIsUnsupported)
 {
     for (const std::string text : {"수도권 집값은 크게 올랐습니다.", "우주선은 화성에 도착하였습니다.",
@@ -248,9 +277,28 @@ TEST(Facts, NumbersMeetHoweverTheyAreWritten)
     EXPECT_EQ(value("열흘 동안"), "10일");
     EXPECT_EQ(value("일곱 곳이며"), "7곳");
     EXPECT_EQ(value("두 차례"), "2회");
+    EXPECT_EQ(value("자부담은 5만 원입니다"), "50000원");
     EXPECT_EQ(value("80퍼센트"), "80%");
     EXPECT_EQ(value("6개월"), "6개월");
     EXPECT_EQ(value("한글로 쓴 문서"), "none of 0");
+}
+
+TEST(Facts, ADeclaredUnitIsMeantForBareNumbers)
+{
+    const auto holds = [](std::string_view text, double value, std::string_view unit) {
+        const Facts facts = read_facts(text);
+        return std::any_of(facts.quantities.begin(), facts.quantities.end(),
+                           [&](const Quantity& q) { return q.value == value && q.unit == unit; });
+    };
+    const std::string table = "분야별 예산 (단위: 백만원)\n항로표지 | 41,287 | 3명";
+    EXPECT_TRUE(holds(table, 41'287e6, "원"));
+    EXPECT_TRUE(holds(table, 41'287, ""));
+    EXPECT_TRUE(holds(table, 3, "명"));
+    EXPECT_FALSE(holds(table, 3e6, "원"));
+    EXPECT_TRUE(holds("등대 현황(단위 : 기)\n유인 12", 12, ""));
+    // Of two declared units nobody can tell which is whose.
+    EXPECT_FALSE(holds("(단위: 명, 천원)\n섬 12 | 340", 12, "명"));
+    EXPECT_FALSE(holds("(단위: 명, 천원)\n섬 12 | 340", 340e3, "원"));
 }
 
 TEST(Facts, DatesMeetHoweverTheyAreWritten)

@@ -130,8 +130,7 @@ struct RetrieverOptions {
     std::size_t depth = 100;    // hits per leg
     float dense_weight = 0.5f;  // of the fused score, where both legs speak
     std::size_t evidence_max = 6;
-    std::size_t evidence_tokens =
-        900;  // budget of the prompt for evidence; half a minute of two cores at most
+    std::size_t evidence_tokens = 1200;  // that the model reads; half a minute of two cores at most
     std::size_t answer_tokens = 200;
 };
 
