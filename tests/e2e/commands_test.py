@@ -142,7 +142,7 @@ class WithDataFolder(Commands):
 
     @classmethod
     def setUpClass(cls):
-        cls.a = Appliance(llm="llm-small")
+        cls.a = Appliance()
         cls.addClassCleanup(cls.a.close)
         for account, role in (("auditor", "auditor"), ("reader", "user")):
             cls.a.add_user(account, "--role", role)

@@ -134,7 +134,7 @@ class KilledWhileAsking(Killed):
     """Every sentence that was shown is in the record, and the record is closed."""
 
     def test_every_shown_sentence_is_in_the_record(self):
-        a = Appliance(llm="llm-small")
+        a = Appliance()
         self.addCleanup(a.close)
         a.add_user("auditor", "--role", "auditor")
         a.add_user("kim", "--role", "user")
