@@ -100,6 +100,15 @@ Attribution::Attribution(std::span<const Evidence> evidence, const Query& questi
         passage.context_pairs = pairs_of(context);
         passages_.push_back(std::move(passage));
     }
+    if (question.as_of) {
+        const std::vector<DateFact> day = read_facts(day_to_text(*question.as_of)).dates;
+        if (!day.empty()) day_asked_about_ = day.front();
+    }
+    question_words_ = weigh(question_.words, true);
+    for (const Passage& passage : passages_)
+        cover_ = std::max(cover_, share_of(question_words_, passage, 0, passage.segments.size()));
+    if (const std::vector<Window> best = windows(question_words_, std::nullopt); !best.empty())
+        cover_ = (cover_ + best.front().share) / 2;
 }
 
 std::vector<Attribution::Weighted> Attribution::weigh(std::span<const Word> words, bool question) const
@@ -145,10 +154,12 @@ float Attribution::share_of(std::span<const Weighted> words, const Passage& pass
     return all > 0 ? held / all : 0;
 }
 
-std::vector<Attribution::Window> Attribution::windows(std::span<const Weighted> words) const
+std::vector<Attribution::Window> Attribution::windows(std::span<const Weighted> words,
+                                                      std::optional<std::size_t> evidence) const
 {
     std::vector<std::pair<float, Window>> found;
-    for (std::size_t e = 0; e < passages_.size(); ++e) {
+    const std::size_t begin = evidence.value_or(0), end = evidence ? begin + 1 : passages_.size();
+    for (std::size_t e = begin; e < end; ++e) {
         const Passage& passage = passages_[e];
         for (std::size_t first = 0; first < passage.segments.size(); ++first)
             for (std::size_t last = first + 1; last <= std::min(first + kWindowMax, passage.segments.size());
@@ -172,8 +183,8 @@ std::vector<Attribution::Window> Attribution::candidates(std::string_view senten
                                                          std::optional<std::size_t> evidence) const
 {
     const std::vector<Word> words = content_words(sentence);
-    std::vector<Window> all = windows(weigh(words, false)), out;
-    if (evidence) std::erase_if(all, [&](const Window& window) { return window.evidence != *evidence; });
+    const std::vector<Window> all = windows(weigh(words, false), evidence);
+    std::vector<Window> out;
     for (const Window& window : all)
         if (out.size() < kCandidates && window.share >= all.front().share - kNearlyAsGood)
             out.push_back(window);
@@ -213,14 +224,6 @@ std::string Attribution::around(const Window& window) const
     return context + e.chunk.text.substr(start, end - start);
 }
 
-// Only what was in force on that day was searched, so its passages need not name it.
-bool Attribution::is_day_asked_about(const DateFact& fact) const
-{
-    if (!question_.as_of || fact.year == 0) return false;
-    const std::vector<DateFact> day = read_facts(day_to_text(*question_.as_of)).dates;
-    return !day.empty() && holds(fact, day.front());
-}
-
 Attribution::Check Attribution::check(std::string_view sentence, const Window& window) const
 {
     const Evidence& e = evidence_[window.evidence];
@@ -233,12 +236,9 @@ Attribution::Check Attribution::check(std::string_view sentence, const Window& w
     const auto unsupported = [](const std::string& what) {
         return Check{Support::unsupported, what + "이(가) 근거에 없습니다"};
     };
-    const Facts whole_facts = read_facts(whole);
+    const Facts whole_facts = said.identifiers.empty() ? Facts{} : read_facts(whole);
     const auto in = [](const auto& all, const auto& one) {
         return std::find(all.begin(), all.end(), one) != all.end();
-    };
-    const auto any_date = [](const std::vector<DateFact>& all, const DateFact& fact) {
-        return std::any_of(all.begin(), all.end(), [&](const DateFact& d) { return holds(fact, d); });
     };
     const auto in_whole = [&](const std::string& squeezed) {
         return whole_squeezed.find(squeezed) != std::string::npos;
@@ -248,8 +248,11 @@ Attribution::Check Attribution::check(std::string_view sentence, const Window& w
     // so a date: what holds today need not hold on the day that the asker has in mind.
     std::string echoed;
     for (const DateFact& fact : said.dates) {
-        if (!any_date(near.dates, fact) && !is_day_asked_about(fact))
-            return unsupported("날짜 " + fact.text());
+        // Only what was in force on the day asked about was searched, so its passages need not name it.
+        const bool asked_about = day_asked_about_ && fact.year != 0 && holds(fact, *day_asked_about_);
+        const bool found = std::any_of(near.dates.begin(), near.dates.end(),
+                                       [&](const DateFact& d) { return holds(fact, d); });
+        if (!found && !asked_about) return unsupported("날짜 " + fact.text());
     }
     for (const Quantity& fact : said.quantities) {
         if (quantity_found(fact, near)) continue;
@@ -277,7 +280,7 @@ Attribution::Check Attribution::check(std::string_view sentence, const Window& w
     }
 
     // What one side denies the other must not affirm.
-    const std::string sentence_squeezed = squeeze(sentence), window_squeezed = squeeze(text_of(window));
+    const std::string sentence_squeezed = squeeze(sentence);
     const Facts there = read_facts(text_of(window));
     const auto denies = [](const Facts& facts, const std::string& stem) {
         return std::any_of(facts.negated.begin(), facts.negated.end(), [&](const std::string& n) {
@@ -316,7 +319,7 @@ std::optional<Attribution::Window> Attribution::contradiction(std::string_view s
     if (words.size() < 2) return std::nullopt;
     const std::vector<Weighted> weighted = weigh(words, true);
     const Evidence& a = evidence_[window.evidence];
-    const std::vector<Window> all = windows(weighted);
+    const std::vector<Window> all = windows(weighted, std::nullopt);
     const auto other = std::find_if(all.begin(), all.end(), [&](const Window& w) {
         return evidence_[w.evidence].source_id != a.source_id &&
                evidence_[w.evidence].state == DocumentState::current;
@@ -343,28 +346,16 @@ std::optional<Attribution::Window> Attribution::contradiction(std::string_view s
     return std::nullopt;
 }
 
-float Attribution::cover() const
-{
-    const std::vector<Weighted> words = weigh(question_.words, true);
-    float best = 0;
-    for (const Passage& passage : passages_)
-        best = std::max(best, share_of(words, passage, 0, passage.segments.size()));
-    const std::vector<Window> best_windows = windows(words);
-    return best_windows.empty() ? best : (best + best_windows.front().share) / 2;
-}
-
 float Attribution::cover_of(const Window& window) const
 {
     const Passage& passage = passages_[window.evidence];
     const std::size_t first = window.first > 0 ? window.first - 1 : 0;
-    return share_of(weigh(question_.words, true), passage, first,
-                    std::min(window.last + 1, passage.segments.size()));
+    return share_of(question_words_, passage, first, std::min(window.last + 1, passage.segments.size()));
 }
 
 std::optional<Attribution::Window> Attribution::best_for_question(std::size_t evidence) const
 {
-    std::vector<Window> all = windows(weigh(question_.words, true));
-    std::erase_if(all, [&](const Window& window) { return window.evidence != evidence; });
+    const std::vector<Window> all = windows(question_words_, evidence);
     for (const Window& window : all)
         if (window.share >= all.front().share - kNearlyAsGood && tells(text_of(window), question_.wanted))
             return window;

@@ -59,7 +59,7 @@ public:
 
     // How much of the question's words the best single evidence holds, 0..1: the mean of what its whole
     // passage and what its best few sentences hold.
-    float cover() const;
+    float cover() const { return cover_; }
     // The same of one window: a sentence taken from where nobody speaks of the question is no answer to it.
     float cover_of(const Window& window) const;
     // The window of one evidence that the question's words fit best among those that tell what was wanted.
@@ -82,15 +82,18 @@ private:
     std::vector<Weighted> weigh(std::span<const Word> words, bool question) const;
     float share_of(std::span<const Weighted> words, const Passage& passage, std::size_t first,
                    std::size_t last) const;
-    std::vector<Window> windows(std::span<const Weighted> words) const;  // best first
+    // Best first; of one evidence where it is given.
+    std::vector<Window> windows(std::span<const Weighted> words, std::optional<std::size_t> evidence) const;
     std::string around(const Window& window) const;
-    bool is_day_asked_about(const DateFact& fact) const;
 
     std::span<const Evidence> evidence_;
     const Query& question_;
     Facts asked_;
     Rarity rarity_;
     std::vector<Passage> passages_;
+    std::optional<DateFact> day_asked_about_;
+    std::vector<Weighted> question_words_;  // their rarity is read from the index once
+    float cover_ = 0;
 };
 
 }  // namespace jiphyeon

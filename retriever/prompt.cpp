@@ -28,15 +28,10 @@ constexpr std::string_view kExampleQuestion = "방문객 주차 요금은 얼마
 constexpr std::string_view kExampleAnswer =
     "방문 차량은 최초 1시간까지 무료이고 이후 30분마다 500원을 받습니다. [2]";
 
-std::string documents_text(std::span<const Evidence> evidence)
+std::string passage_text(const Evidence& e)
 {
-    std::string text;
-    for (const Evidence& e : evidence) {
-        if (!text.empty()) text += "\n";
-        text += "[" + std::to_string(e.n) + "] " + (e.chunk.header.empty() ? e.title : e.chunk.header) +
-                "\n" + e.chunk.text;
-    }
-    return text;
+    return "[" + std::to_string(e.n) + "] " + (e.chunk.header.empty() ? e.title : e.chunk.header) + "\n" +
+           e.chunk.text;
 }
 
 std::string question_text(std::string_view documents, std::string_view question)
@@ -44,31 +39,27 @@ std::string question_text(std::string_view documents, std::string_view question)
     return "문서:\n" + std::string(documents) + "\n\n질문: " + std::string(question);
 }
 
-std::vector<ChatTurn> opening()
+std::vector<TokenId> prompt(const Engine& engine, std::string last_turn)
 {
-    return {{"system", std::string(kInstruction)},
-            {"user", question_text(kExampleDocuments, kExampleQuestion)},
-            {"assistant", std::string(kExampleAnswer)}};
+    const ChatTurn turns[] = {{"system", std::string(kInstruction)},
+                              {"user", question_text(kExampleDocuments, kExampleQuestion)},
+                              {"assistant", std::string(kExampleAnswer)},
+                              {"user", std::move(last_turn)}};
+    return engine.chat_prompt(turns);
 }
 
 }  // namespace
 
-std::vector<TokenId> answer_prompt(const Engine& engine, std::span<const Evidence> evidence,
-                                   std::string_view question)
+std::vector<TokenId> answer_prompt(const Engine& engine, const Evidence& passage, std::string_view question)
 {
-    std::vector<ChatTurn> turns = opening();
-    turns.push_back({"user", question_text(documents_text(evidence), question)});
-    return engine.chat_prompt(turns);
+    return prompt(engine, question_text(passage_text(passage), question));
 }
 
-std::vector<TokenId> sufficiency_prompt(const Engine& engine, std::span<const Evidence> evidence,
+std::vector<TokenId> sufficiency_prompt(const Engine& engine, const Evidence& passage,
                                         std::string_view question)
 {
-    std::vector<ChatTurn> turns = opening();
-    turns.push_back(
-        {"user", question_text(documents_text(evidence), question) +
-                     "\n\n위 문서에 이 질문의 답이 있습니까? '예' 또는 '아니오'로만 답하십시오."});
-    return engine.chat_prompt(turns);
+    return prompt(engine, question_text(passage_text(passage), question) +
+                              "\n\n위 문서에 이 질문의 답이 있습니까? '예' 또는 '아니오'로만 답하십시오.");
 }
 
 std::vector<Evidence> within_budget(const Engine& engine, std::span<const Evidence> evidence,

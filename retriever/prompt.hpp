@@ -15,12 +15,11 @@ namespace jiphyeon {
 extern const std::string_view kAnswerGrammar;
 
 // Instruction and a worked example, always the same, so that their key/value pages are shared; then the
-// passages and the question. No example declines: a small model would follow it whenever it must think.
-std::vector<TokenId> answer_prompt(const Engine& engine, std::span<const Evidence> evidence,
-                                   std::string_view question);
-// Asks whether the same documents hold an answer; the logits of 예 and 아니오 are compared. It shares all but
+// passage and the question. No example declines: a small model would follow it whenever it must think.
+std::vector<TokenId> answer_prompt(const Engine& engine, const Evidence& passage, std::string_view question);
+// Asks whether the passage holds an answer; the logits of 예 and 아니오 are compared. It shares all but
 // the last tokens with the answer_prompt of the same arguments.
-std::vector<TokenId> sufficiency_prompt(const Engine& engine, std::span<const Evidence> evidence,
+std::vector<TokenId> sufficiency_prompt(const Engine& engine, const Evidence& passage,
                                         std::string_view question);
 
 // The first evidence that fits the budget, each at least in part, best first.

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <map>
 
 #include "attribution.hpp"
 #include "fusion.hpp"
+#include "jiphyeon/crypto.hpp"
 #include "prompt.hpp"
 #include "query.hpp"
 #include "sufficiency.hpp"
@@ -35,17 +35,6 @@ public:
 private:
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
-
-std::string hex(std::span<const std::uint8_t> bytes)
-{
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string out;
-    for (const std::uint8_t b : bytes) {
-        out += digits[b >> 4];
-        out += digits[b & 15];
-    }
-    return out;
-}
 
 }  // namespace
 
@@ -136,6 +125,11 @@ std::string text_of(const Answer& answer)
     return text;
 }
 
+bool is_cancelled(const AskEvents& events)
+{
+    return events.cancel != nullptr && events.cancel->load();
+}
+
 // What the steps of one answer share.
 struct Asking {
     Engine& llm;
@@ -145,8 +139,6 @@ struct Asking {
     const AskEvents& events;
     const Clock& clock;
     Answer& answer;
-
-    bool cancelled() const { return events.cancel != nullptr && events.cancel->load(); }
 
     struct Promise {
         std::size_t shown;           // index: also its rank
@@ -159,7 +151,7 @@ struct Asking {
     std::vector<Promise> by_promise(std::span<const Evidence> shown) const
     {
         std::vector<Promise> out;
-        for (std::size_t i = 0; i < shown.size() && !cancelled(); ++i)
+        for (std::size_t i = 0; i < shown.size() && !is_cancelled(events); ++i)
             out.push_back({i, yes_minus_no(shown[i])});
         std::stable_sort(out.begin(), out.end(),
                          [](const Promise& a, const Promise& b) { return a.value() > b.value(); });
@@ -171,7 +163,7 @@ struct Asking {
     Outcome write(const Evidence& passage, std::size_t tokens) const
     {
         GenerateRequest request;
-        request.prompt = answer_prompt(llm, {&passage, 1}, question.text);
+        request.prompt = answer_prompt(llm, passage, question.text);
         request.max_tokens = tokens;
         request.grammar = std::string(kAnswerGrammar);
         request.cache_domain = question.cache_domain;
@@ -186,19 +178,19 @@ struct Asking {
         };
         Generated generated = llm.generate(request, generate_events);
 
-        record.model_sha256 = hex(llm.info().sha256);
+        record.model_sha256 = crypto::hex(llm.info().sha256);
         record.template_sha256 = llm.info().template_sha256;
         record.prompt = std::move(request.prompt);
         record.grammar = std::move(request.grammar);
         record.max_tokens = request.max_tokens;
         record.sampling = request.sampling;
         record.tokens = std::move(generated.tokens);
-        record.logits_hash = hex(generated.logits_hash);
+        record.logits_hash = crypto::hex(generated.logits_hash);
         answer.generation = std::move(record);
         answer.prompt_tokens += generated.prompt_tokens;
         answer.cached_tokens += generated.cached_tokens;
         answer.timings.prompt_ms += generated.prompt_ms;
-        return cancelled() ? Outcome::cancelled : writing.outcome();
+        return is_cancelled(events) ? Outcome::cancelled : writing.outcome();
     }
 
     // A passage instead of the model's words.
@@ -215,7 +207,7 @@ private:
         const std::vector<TokenId> yes = llm.tokenizer().encode("예"), no = llm.tokenizer().encode("아니오");
         if (yes.empty() || no.empty() || yes.front() == no.front()) return std::nullopt;
         const std::vector<float> logits =
-            llm.next_logits(sufficiency_prompt(llm, {&passage, 1}, question.text), question.cache_domain);
+            llm.next_logits(sufficiency_prompt(llm, passage, question.text), question.cache_domain);
         const auto at = [&](TokenId id) { return logits.at(static_cast<std::size_t>(id)); };
         return at(yes.front()) - at(no.front());
     }
@@ -240,7 +232,6 @@ Answer Retriever::ask(const Question& question, const AskEvents& events) const
         answer.timings.total_ms = clock.ms();
         return std::move(answer);
     };
-    const auto cancelled = [&] { return events.cancel != nullptr && events.cancel->load(); };
 
     const Query query = analyze_question(question.text, question.scope.day);
     if (query.is_small_talk) return finish(Outcome::out_of_scope);
@@ -264,7 +255,7 @@ Answer Retriever::ask(const Question& question, const AskEvents& events) const
         return finish(Outcome::not_found);
     }
     if (events.on_evidence) events.on_evidence(answer.evidence);
-    if (cancelled()) return finish(Outcome::cancelled);
+    if (is_cancelled(events)) return finish(Outcome::cancelled);
     if (state_->llm == nullptr) return finish(Outcome::search_only);
     Engine& llm = *state_->llm;
 
@@ -273,7 +264,7 @@ Answer Retriever::ask(const Question& question, const AskEvents& events) const
     const Asking asking{llm, question, query, attribution, events, clock, answer};
     try {
         const std::vector<Asking::Promise> promises = asking.by_promise(shown);
-        if (cancelled()) return finish(Outcome::cancelled);
+        if (is_cancelled(events)) return finish(Outcome::cancelled);
         const Asking::Promise& best = promises.front();
         signs.logit = best.logit;
         const Sufficiency sufficiency = judge(signs);
@@ -302,7 +293,8 @@ std::vector<std::string> Retriever::replay(const Generation& generation) const
     std::vector<std::string> differences;
     if (state_->llm == nullptr) return {"no model is open"};
     Engine& llm = *state_->llm;
-    if (generation.model_sha256 != hex(llm.info().sha256)) differences.push_back("another model file");
+    if (generation.model_sha256 != crypto::hex(llm.info().sha256))
+        differences.push_back("another model file");
     if (generation.template_sha256 != llm.info().template_sha256)
         differences.push_back("another chat template");
     if (!llm.info().replayable) differences.push_back("this engine does not repeat itself exactly");
@@ -323,7 +315,7 @@ std::vector<std::string> Retriever::replay(const Generation& generation) const
     const Generated again = llm.generate(request, events);
     if (next != generation.fills.size()) differences.push_back("fewer slots than were recorded");
     if (again.tokens != generation.tokens) differences.push_back("other tokens");
-    if (hex(again.logits_hash) != generation.logits_hash) differences.push_back("other logits");
+    if (crypto::hex(again.logits_hash) != generation.logits_hash) differences.push_back("other logits");
     return differences;
 }
 
