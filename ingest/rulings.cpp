@@ -156,22 +156,24 @@ private:
     // Is the ruling at xs_[col] drawn beside the row?
     bool drawn_down(std::size_t col, std::size_t row) const
     {
-        const int from = ys_[row] + near_, to = ys_[row + 1] - near_;
-        int inked = 0;
-        for (int y = from; y < to; ++y) {
-            bool any = false;
-            for (int x = xs_[col] - near_; x <= xs_[col] + near_ && !any; ++x) any = dark(vertical_, x, y);
-            inked += any;
-        }
-        return to <= from || inked >= kInkOfEdge * (to - from);
+        return drawn(ys_[row], ys_[row + 1], xs_[col],
+                     [this](int along, int across) { return dark(vertical_, across, along); });
     }
     bool drawn_across(std::size_t row, std::size_t col) const
     {
-        const int from = xs_[col] + near_, to = xs_[col + 1] - near_;
+        return drawn(xs_[col], xs_[col + 1], ys_[row],
+                     [this](int along, int across) { return dark(horizontal_, along, across); });
+    }
+    // Whether the ruling near `line` is inked between two crossings.
+    template <typename Inked>
+    bool drawn(int begin, int end, int line, const Inked& inked_at) const
+    {
+        const int from = begin + near_, to = end - near_;
         int inked = 0;
-        for (int x = from; x < to; ++x) {
+        for (int along = from; along < to; ++along) {
             bool any = false;
-            for (int y = ys_[row] - near_; y <= ys_[row] + near_ && !any; ++y) any = dark(horizontal_, x, y);
+            for (int across = line - near_; across <= line + near_ && !any; ++across)
+                any = inked_at(along, across);
             inked += any;
         }
         return to <= from || inked >= kInkOfEdge * (to - from);
