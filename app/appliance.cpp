@@ -96,7 +96,7 @@ ExtractorOptions extractor_options(unsigned workers)
     return {.program = own_program(), .pdf_program = pdf_program(), .tessdata = {}, .workers = workers};
 }
 
-Appliance::Appliance(DataFolder folder) : folder_(std::move(folder)), lock_(folder_.path())
+Appliance::Appliance(DataFolder folder, OwnerLock lock) : folder_(std::move(folder)), lock_(std::move(lock))
 {
     const Config& config = folder_.config();
     index_ = Index::open(folder_.path() / "index", {.master_key = &folder_.master_key()});

@@ -13,8 +13,8 @@ namespace jiphyeon::app {
 
 class Appliance {
 public:
-    // Takes the folder's lock. Throws CommandError, IndexError, AuditError.
-    explicit Appliance(DataFolder folder);
+    // Throws IndexError, AuditError.
+    Appliance(DataFolder folder, OwnerLock lock);
     ~Appliance();
 
     Service& service() { return *service_; }

@@ -2,6 +2,7 @@
 #include <csignal>
 #include <future>
 #include <iostream>
+#include <optional>
 #include <thread>
 
 #include "archive.hpp"
@@ -84,7 +85,14 @@ fs::path ui_folder()
 void serve(Console& console)
 {
     block_stop_signals();
-    Appliance appliance(DataFolder::open(console.data));
+    DataFolder::require(console.data);
+    std::optional<OwnerLock> lock =
+        OwnerLock::wait(console.data, [&] { return owner_listens(DataFolder::socket(console.data)); });
+    if (!lock) {
+        throw CommandError(CommandError::Kind::busy, "이 데이터 폴더의 서버가 이미 떠 있습니다.",
+                           console.data);
+    }
+    Appliance appliance(DataFolder::open(console.data), std::move(*lock));
     const DataFolder& folder = appliance.folder();
     HttpsServer server(appliance.service(), {.address = folder.config().address,
                                              .port = folder.config().port,

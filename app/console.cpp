@@ -114,9 +114,15 @@ nlohmann::json Console::call(const std::string& method, const nlohmann::json& pa
     const Request request{method, params.dump(), as, secret()};
     if (!own_) {
         DataFolder::require(data);
-        if (const auto reply = call_owner(DataFolder::socket(data), request, on_event))
-            return nlohmann::json::parse(*reply);
-        own_ = std::make_unique<Appliance>(DataFolder::open(data));
+        std::optional<std::string> reply;
+        const auto answered = [&] {
+            reply = call_owner(DataFolder::socket(data), request, on_event);
+            return reply.has_value();
+        };
+        std::optional<OwnerLock> lock;
+        if (!answered()) lock = OwnerLock::wait(data, answered);
+        if (!lock) return nlohmann::json::parse(*reply);
+        own_ = std::make_unique<Appliance>(DataFolder::open(data), std::move(*lock));
     }
     return nlohmann::json::parse(run_request(
         own_->service(), request, name_of_user(::geteuid()),

@@ -40,6 +40,12 @@ int stream_socket()
     return fd;
 }
 
+bool connects(int fd, const std::filesystem::path& socket)
+{
+    const sockaddr_un address = address_of(socket);
+    return ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
 }  // namespace
 
 std::string name_of_user(unsigned uid)
@@ -151,13 +157,19 @@ void ControlServer::serve(int fd)
     }
 }
 
+bool owner_listens(const std::filesystem::path& socket)
+{
+    const int fd = stream_socket();
+    const Channel channel(fd);
+    return connects(fd, socket);
+}
+
 std::optional<std::string> call_owner(const std::filesystem::path& socket, const Request& request,
                                       const OnEvent& on_event)
 {
-    const sockaddr_un address = address_of(socket);
     const int fd = stream_socket();
     Channel channel(fd);
-    if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return std::nullopt;
+    if (!connects(fd, socket)) return std::nullopt;
     const json message{{"method", request.method},
                        {"params", json::parse(request.params_json)},
                        {"as", request.as},

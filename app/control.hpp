@@ -56,6 +56,8 @@ private:
     std::thread acceptor_;
 };
 
+// Somebody takes calls at `socket`.
+bool owner_listens(const std::filesystem::path& socket);
 // nullopt when nobody answers at `socket`. Throws CallFailed with the owner's error.
 std::optional<std::string> call_owner(const std::filesystem::path& socket, const Request& request,
                                       const OnEvent& on_event);

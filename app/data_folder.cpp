@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "model_lock.hpp"
 
@@ -171,21 +173,34 @@ std::string DataFolder::unseal(const std::string& name) const
     }
 }
 
-OwnerLock::OwnerLock(const fs::path& dir)
+std::optional<OwnerLock> OwnerLock::take(const fs::path& dir)
 {
     const fs::path file = dir / "run" / "lock";
-    fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd_ < 0) fail("잠금 파일을 열 수 없습니다.", file);
-    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-        ::close(fd_);
-        throw CommandError(Kind::busy, "다른 집현 프로세스가 이 데이터 폴더를 쓰고 있고 응답하지 않습니다.",
-                           file.string());
+    OwnerLock lock(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (lock.fd_ < 0) fail("잠금 파일을 열 수 없습니다.", file);
+    if (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) return std::nullopt;
+    return lock;
+}
+
+std::optional<OwnerLock> OwnerLock::wait(const fs::path& dir, const std::function<bool()>& meanwhile)
+{
+    using Clock = std::chrono::steady_clock;
+    const auto deadline = Clock::now() + std::chrono::seconds(10);
+    for (;;) {
+        if (auto lock = take(dir)) return lock;
+        if (meanwhile()) return std::nullopt;
+        if (Clock::now() > deadline) {
+            throw CommandError(Kind::busy,
+                               "다른 집현 프로세스가 이 데이터 폴더를 쓰고 있고 응답하지 않습니다.",
+                               (dir / "run" / "lock").string());
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
 }
 
 OwnerLock::~OwnerLock()
 {
-    ::close(fd_);
+    if (fd_ >= 0) ::close(fd_);
 }
 
 }  // namespace jiphyeon::app

@@ -13,7 +13,10 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config.hpp"
@@ -57,16 +60,27 @@ private:
     SecretKey master_;
 };
 
-// Only one process owns a folder: held from construction to destruction, also against kill -9 (flock).
+// Only one process owns a folder: held until destruction, also against kill -9 (flock).
 class OwnerLock {
 public:
-    explicit OwnerLock(const std::filesystem::path& dir);  // throws CommandError busy
-    OwnerLock(const OwnerLock&) = delete;
-    OwnerLock& operator=(const OwnerLock&) = delete;
+    // nullopt while another process holds it.
+    static std::optional<OwnerLock> take(const std::filesystem::path& dir);
+    // Every command holds the lock for a moment, and a server that is starting holds it before it takes
+    // calls: tries again until `meanwhile` says that there is no more need, and gives nullopt then. Throws
+    // CommandError busy after ten seconds.
+    static std::optional<OwnerLock> wait(const std::filesystem::path& dir,
+                                         const std::function<bool()>& meanwhile);
+    OwnerLock(OwnerLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    OwnerLock& operator=(OwnerLock&& other) noexcept
+    {
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
     ~OwnerLock();
 
 private:
-    int fd_ = -1;
+    explicit OwnerLock(int fd) : fd_(fd) {}
+    int fd_;
 };
 
 std::string read_file(const std::filesystem::path& file);  // throws CommandError data_folder

@@ -89,10 +89,34 @@ TEST(OwnerLock, OneProcessAtATimeOwnsAFolder)
     const test::TempDir dir;
     DataFolder::create(dir.path() / "a", {});
     {
-        const OwnerLock first(dir.path() / "a");
-        EXPECT_EQ(kind_of([&] { const OwnerLock second(dir.path() / "a"); }), Kind::busy);
+        const auto first = OwnerLock::take(dir.path() / "a");
+        ASSERT_TRUE(first);
+        EXPECT_FALSE(OwnerLock::take(dir.path() / "a"));
     }
-    EXPECT_NO_THROW(const OwnerLock again(dir.path() / "a"));
+    EXPECT_TRUE(OwnerLock::take(dir.path() / "a"));
+}
+
+TEST(OwnerLock, WhoComesWhileItIsHeldForAMomentGetsItAfterwards)
+{
+    const test::TempDir dir;
+    DataFolder::create(dir.path() / "a", {});
+    auto first = OwnerLock::take(dir.path() / "a");
+    ASSERT_TRUE(first);
+    int asked = 0;
+    const auto second = OwnerLock::wait(dir.path() / "a", [&] {
+        if (++asked == 2) first.reset();
+        return false;
+    });
+    EXPECT_TRUE(second);
+    EXPECT_EQ(asked, 2);
+}
+
+TEST(OwnerLock, NobodyWaitsForItOnceTheOwnerAnswers)
+{
+    const test::TempDir dir;
+    DataFolder::create(dir.path() / "a", {});
+    const auto first = OwnerLock::take(dir.path() / "a");
+    EXPECT_FALSE(OwnerLock::wait(dir.path() / "a", [] { return true; }));
 }
 
 }  // namespace
