@@ -61,6 +61,9 @@ class Ours:
     def logits(self, tokens):
         return np.frombuffer(base64.b64decode(self.ask(op="logits", tokens=tokens)["logits"]), dtype=np.float32)
 
+    def vector(self, text):
+        return np.frombuffer(base64.b64decode(self.ask(op="embed", texts=[text])["vectors"]), dtype=np.float32)
+
     def close(self):
         self.process.stdin.close()
         self.process.wait()

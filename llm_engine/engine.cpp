@@ -89,7 +89,7 @@ LocalEngine::LocalEngine(const Gguf& file, const ModelShape& shape, ModelInfo in
     if (tokenizer_->size() > shape.vocabulary) {
         throw EngineError(Kind::malformed, "more tokens than rows of the embedding");
     }
-    if (!shape.family->generates) return;
+    if (!shape.generates()) return;
     pieces_.reserve(tokenizer_->size());
     for (std::size_t i = 0; i < tokenizer_->size(); ++i)
         pieces_.push_back(tokenizer_->piece(static_cast<TokenId>(i)));
@@ -386,8 +386,9 @@ std::vector<float> LocalEngine::embed(std::span<const std::string> texts)
             for (std::size_t p = 0; p < pages_for(ids.size()); ++p) {
                 pages.back()->push_back(std::make_shared<KvPage>(model_.shape().kv()));
             }
+            const bool causal = model_.shape().family->causal;
             for (std::size_t k = 0; k < ids.size(); ++k)
-                rows.push_back({ids[k], k, 0, ids.size(), pages.back().get()});
+                rows.push_back({ids[k], k, 0, causal ? k + 1 : ids.size(), pages.back().get()});
             sizes.push_back(ids.size());
         }
         std::vector<std::size_t> wanted(rows.size());
@@ -398,7 +399,8 @@ std::vector<float> LocalEngine::embed(std::span<const std::string> texts)
         }
         std::size_t row = 0;
         for (std::size_t i = 0; i < sizes.size(); ++i) {
-            model_.pool_mean(hidden.data() + row * width, sizes[i], out.data() + (first + i) * width);
+            model_.pool(hidden.data() + row * model_.shape().width, sizes[i],
+                        out.data() + (first + i) * width);
             row += sizes[i];
         }
         first += sizes.size();

@@ -87,6 +87,7 @@ struct TypeKernels {
 struct AttendChunk {
     unsigned queries = 0;                   // T: 1, 2, 4, 6, 8 or 12
     std::size_t head_size = 0;              // a multiple of 16
+    float cap = 0;                          // scores s become cap * tanh(s / cap); 0: no cap
     const float* q = nullptr;               // [head_size][T], scaled
     const std::uint16_t* keys = nullptr;    // f16 [16][head_size][16]
     const std::uint16_t* values = nullptr;  // f16 [256][head_size]
@@ -110,6 +111,10 @@ struct Kernels {
                        float* out);
     void (*silu_multiply)(const float* gate, const float* up, std::size_t n, float* out);
     void (*gelu)(const float* x, std::size_t n, float* out);  // by the error function
+    void (*gelu_tanh)(const float* x, std::size_t n, float* out);
+    // x > 0: p x^2 + b x, else n (e^min(x, eps) - 1 - x) + b x.
+    void (*xielu)(const float* x, std::size_t count, float p, float n, float b, float eps, float* out);
+    void (*soft_cap)(const float* x, std::size_t n, float cap, float* out);  // cap * tanh(x / cap)
     void (*l2_normalize)(const float* x, std::size_t n, float* out);
     void (*to_half)(const float* x, std::size_t n, std::uint16_t* out);
 

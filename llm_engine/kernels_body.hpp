@@ -621,6 +621,50 @@ void gelu(const float* x, std::size_t n, float* out)
     }
 }
 
+// x times the logistic function of 2 sqrt(2 / pi) (x + 0.044715 x^3), which is the usual form with tanh.
+void gelu_tanh(const float* x, std::size_t n, float* out)
+{
+    const F one = Lanes::set1(1.0f);
+    for (std::size_t i = 0; i < n; i += 16) {
+        const F v = Lanes::load(x + i);
+        const F cubic = Lanes::mul(Lanes::mul(v, v), Lanes::set1(0.044715f));
+        const F u = Lanes::mul(Lanes::fma(cubic, v, v), Lanes::set1(-1.5957691216f));
+        Lanes::store(out + i, Lanes::div(v, Lanes::add(one, exp_lanes(u))));
+    }
+}
+
+void xielu(const float* x, std::size_t count, float p, float n, float b, float eps, float* out)
+{
+    const F zero = Lanes::zero();
+    for (std::size_t i = 0; i < count; i += 16) {
+        const F v = Lanes::load(x + i);
+        const F linear = Lanes::mul(Lanes::set1(b), v);
+        const F above = Lanes::fma(Lanes::mul(Lanes::set1(p), v), v, linear);
+        const F grown = Lanes::sub(exp_lanes(Lanes::min(v, Lanes::set1(eps))), Lanes::set1(1.0f));
+        const F below = Lanes::fma(Lanes::set1(n), Lanes::sub(grown, v), linear);
+        Lanes::store(out + i, Lanes::select_below(zero, v, above, below));
+    }
+}
+
+// 1 - 2 / (e^2x + 1).
+[[gnu::always_inline]] inline F tanh_lanes(F x)
+{
+    const F one = Lanes::set1(1.0f);
+    const F twice = Lanes::max(Lanes::set1(-40.0f), Lanes::add(x, x));
+    return Lanes::sub(one, Lanes::div(Lanes::set1(2.0f), Lanes::add(exp_lanes(twice), one)));
+}
+
+[[gnu::always_inline]] inline F soft_cap_lanes(F x, F cap)
+{
+    return Lanes::mul(cap, tanh_lanes(Lanes::div(x, cap)));
+}
+
+void soft_cap(const float* x, std::size_t n, float cap, float* out)
+{
+    const F limit = Lanes::set1(cap);
+    for (std::size_t i = 0; i < n; i += 16) Lanes::store(out + i, soft_cap_lanes(Lanes::load(x + i), limit));
+}
+
 void l2_normalize(const float* x, std::size_t n, float* out)
 {
     const float length = square_root(sum_of_squares(x, n));
@@ -664,7 +708,8 @@ void attend_tile(const AttendChunk& c)
         }
         JIPHYEON_UNROLL(12)
         for (int t = 0; t < T; ++t) {
-            const F seen = Lanes::keep_between(acc[t], c.begin[t] - first, c.end[t] - first, nothing);
+            const F score = c.cap == 0 ? acc[t] : soft_cap_lanes(acc[t], Lanes::set1(c.cap));
+            const F seen = Lanes::keep_between(score, c.begin[t] - first, c.end[t] - first, nothing);
             Lanes::store(scores[t] + first, seen);
             largest[t] = Lanes::max(seen, largest[t]);
         }
@@ -754,6 +799,9 @@ constexpr Kernels make_kernels(Isa isa)
     k.layer_norm = layer_norm;
     k.silu_multiply = silu_multiply;
     k.gelu = gelu;
+    k.gelu_tanh = gelu_tanh;
+    k.xielu = xielu;
+    k.soft_cap = soft_cap;
     k.l2_normalize = l2_normalize;
     k.to_half = to_half;
     k.attend = attend;

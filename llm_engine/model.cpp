@@ -4,6 +4,24 @@
 #include <cstring>
 
 namespace jiphyeon {
+namespace {
+
+// For the few vectors that no step computes.
+std::vector<float> times(const Matrix& matrix, const std::vector<float>& x)
+{
+    std::vector<float> out(matrix.rows());
+    std::vector<float> row(matrix.columns());
+    for (std::size_t r = 0; r < out.size(); ++r) {
+        matrix.row(r, row.data());
+        double sum = 0;
+        for (std::size_t c = 0; c < row.size(); ++c)
+            sum += static_cast<double>(row[c]) * static_cast<double>(x[c]);
+        out[r] = static_cast<float>(sum);
+    }
+    return out;
+}
+
+}  // namespace
 
 void Model::forward(std::span<const Row> rows, std::span<const std::size_t> wanted, std::vector<float>& out)
 {
@@ -15,25 +33,34 @@ void Model::forward(std::span<const Row> rows, std::span<const std::size_t> want
         if (work_.rows.empty()) break;
     }
     const std::size_t count = wanted.size();
-    if (!shape_.family->generates) {
-        out.assign(work_.hidden.begin(),
-                   work_.hidden.begin() + static_cast<std::ptrdiff_t>(count * shape_.width));
+    const float* const state = input_of_half(output_norm_);
+    if (!shape_.generates()) {
+        out.assign(state, state + count * shape_.width);
         return;
     }
     out.resize(count * shape_.vocabulary);
     if (count == 0) return;
-    norm(output_norm_, work_.hidden.data(), work_.normed.data());
     const Matrix& head = output_.matrix ? output_.matrix : embedding_;
-    quantize(work_.normed.data(), shape_.width, shape_.width, {&head});
+    quantize(state, shape_.width, shape_.width, {&head});
     work_.logits.resize(count * head.padded_rows());
     const Product product{&head, work_.logits.data(), head.padded_rows()};
     multiply(pool_, kernels_, unpack_, work_.activations, {&product, 1});
     for (std::size_t i = 0; i < count; ++i) {
-        const float* const from = work_.logits.data() + i * head.padded_rows();
-        float* const to = out.data() + i * shape_.vocabulary;
-        std::copy(from, from + shape_.vocabulary, to);
-        if (output_.bias.empty()) continue;
-        for (std::size_t k = 0; k < shape_.vocabulary; ++k) to[k] += output_.bias[k];
+        float* const logits = work_.logits.data() + i * head.padded_rows();
+        finish_logits(logits);
+        std::copy(logits, logits + shape_.vocabulary, out.data() + i * shape_.vocabulary);
+    }
+}
+
+void Model::finish_logits(float* logits) const
+{
+    for (std::size_t k = 0; k < output_.bias.size(); ++k) logits[k] += output_.bias[k];
+    if (shape_.logit_scale != 1) {
+        for (std::size_t k = 0; k < shape_.vocabulary; ++k) logits[k] *= shape_.logit_scale;
+    }
+    if (shape_.logit_cap != 0) {
+        const std::size_t padded = (shape_.vocabulary + kPanelRows - 1) / kPanelRows * kPanelRows;
+        kernels_.soft_cap(logits, padded, shape_.logit_cap, logits);
     }
 }
 
@@ -52,7 +79,7 @@ void Model::embed(std::span<const Row> rows)
     grow(work_.v, shape_.kv_heads * shape_.head_size);
     grow(work_.attended, shape_.heads * shape_.head_size);
     grow(work_.up, shape_.inner);
-    if (shape_.family->feed_forward == FeedForward::swiglu) grow(work_.gate, shape_.inner);
+    if (shape_.family->gated()) grow(work_.gate, shape_.inner);
 
     pool_.run(n, 8, [&](std::size_t begin, std::size_t end, unsigned) {
         for (std::size_t i = begin; i < end; ++i) {
@@ -66,6 +93,9 @@ void Model::embed(std::span<const Row> rows)
             if (!type_row_.empty()) {
                 for (std::size_t k = 0; k < width; ++k) h[k] += type_row_[k];
             }
+            if (shape_.embedding_scale != 1) {
+                for (std::size_t k = 0; k < width; ++k) h[k] *= shape_.embedding_scale;
+            }
         }
     });
     if (!embedding_norm_.weight.empty()) norm(embedding_norm_, work_.hidden.data(), work_.hidden.data());
@@ -75,42 +105,69 @@ void Model::run_layer(const Layer& layer, std::size_t index, std::span<const std
 {
     const std::size_t width = shape_.width;
     const std::size_t q_width = shape_.heads * shape_.head_size;
-    const bool last = index + 1 == layers_.size();
-    const bool before = shape_.family->placement == Placement::before;
-    float* const hidden = work_.hidden.data();
-
-    const float* in = hidden;
-    if (before) {
-        norm(layer.attention_norm, hidden, work_.normed.data());
-        in = work_.normed.data();
-    }
-    quantize(in, width, width, {&layer.q.matrix, &layer.k.matrix, &layer.v.matrix});
     const std::size_t kv_width = shape_.kv_heads * shape_.head_size;
+    const std::size_t plane = shape_.kv().layers == 1 ? 0 : index;
+
+    quantize(input_of_half(layer.attention_norm), width, width,
+             {&layer.q.matrix, &layer.k.matrix, &layer.v.matrix});
     const Product products[] = {{&layer.q.matrix, work_.q.data(), q_width},
                                 {&layer.k.matrix, work_.k.data(), kv_width},
                                 {&layer.v.matrix, work_.v.data(), kv_width}};
     multiply(pool_, kernels_, unpack_, work_.activations, products);
-    store_keys_values(layer, shape_.kv().layers == 1 ? 0 : index);
-    if (last) keep_rows(wanted);
+    store_keys_values(layer, plane);
+    if (index + 1 == layers_.size()) keep_rows(wanted);
     if (work_.rows.empty()) return;
-    attend(shape_.kv().layers == 1 ? 0 : index);
-
+    attend(layer, plane);
     quantize(work_.attended.data(), q_width, q_width, {&layer.output.matrix});
     project(layer.output, work_.projected.data(), width);
-    const std::size_t numbers = work_.rows.size() * width;
-    for (std::size_t i = 0; i < numbers; ++i) hidden[i] += work_.projected[i];
-    if (!before) norm(layer.attention_norm, hidden, hidden);
 
-    feed_forward(layer);
-    for (std::size_t i = 0; i < numbers; ++i) hidden[i] += work_.projected[i];
-    if (!before) norm(layer.inner_norm, hidden, hidden);
+    if (shape_.placement == Placement::parallel) {
+        const float* const in = input_of_half(layer.inner_norm);  // before attention is added
+        add_half(layer.attention_output_norm);
+        feed_forward(layer, in);
+    } else {
+        add_half(layer.attention_output_norm);
+        feed_forward(layer, input_of_half(layer.inner_norm));
+    }
+    add_half(layer.inner_output_norm);
 }
 
-// Adds the biases, turns queries and keys by their position, and files keys and values in the pages.
-void Model::store_keys_values(const Layer& layer, std::size_t index)
+// The hidden state as a half of a layer takes it: through a norm where there is one.
+const float* Model::input_of_half(const NormWeights& before)
+{
+    if (before.weight.empty()) return work_.hidden.data();
+    norm(before, work_.hidden.data(), work_.normed.data());
+    return work_.normed.data();
+}
+
+// Adds what a half gave to the hidden state, with the norm after it, where there is one, in its place.
+void Model::add_half(const NormWeights& after)
+{
+    float* const hidden = work_.hidden.data();
+    float* const given = work_.projected.data();
+    const bool of_the_sum = shape_.placement == Placement::sums;
+    if (!after.weight.empty() && !of_the_sum) norm(after, given, given);
+    const std::size_t numbers = work_.rows.size() * shape_.width;
+    if (shape_.residual_scale != 1) {
+        for (std::size_t i = 0; i < numbers; ++i) given[i] *= shape_.residual_scale;
+    }
+    for (std::size_t i = 0; i < numbers; ++i) hidden[i] += given[i];
+    if (of_the_sum) norm(after, hidden, hidden);
+}
+
+// Adds the biases, norms and turns queries and keys, and files keys and values in the pages.
+void Model::store_keys_values(const Layer& layer, std::size_t plane)
 {
     const std::size_t size = shape_.head_size;
-    const bool rope = shape_.rope_size != 0;
+    const auto finish = [&](float* x, std::size_t heads, const std::vector<float>& bias,
+                            const std::vector<float>& head_norm, std::size_t position) {
+        for (std::size_t d = 0; d < bias.size() && d < heads * size; ++d) x[d] += bias[d];
+        for (std::size_t h = 0; h < heads; ++h) {
+            float* const head = x + h * size;
+            if (!head_norm.empty()) kernels_.rms_norm(head, head_norm.data(), size, shape_.epsilon, head);
+            if (layer.rope != nullptr) layer.rope->rotate(head, position);
+        }
+    };
     pool_.run(work_.rows.size(), 4, [&](std::size_t begin, std::size_t end, unsigned) {
         std::vector<std::uint16_t> half(size);
         for (std::size_t i = begin; i < end; ++i) {
@@ -118,44 +175,23 @@ void Model::store_keys_values(const Layer& layer, std::size_t index)
             float* const q = work_.q.data() + i * shape_.heads * size;
             float* const k = work_.k.data() + i * shape_.kv_heads * size;
             float* const v = work_.v.data() + i * shape_.kv_heads * size;
-            if (!layer.q.bias.empty()) {
-                for (std::size_t d = 0; d < shape_.heads * size; ++d) q[d] += layer.q.bias[d];
+            finish(q, shape_.heads, layer.q.bias, layer.q_norm, row.position);
+            finish(k, shape_.kv_heads, layer.k.bias, layer.k_norm, row.position);
+            for (std::size_t d = 0; d < layer.v.bias.size() && d < shape_.kv_heads * size; ++d)
+                v[d] += layer.v.bias[d];
+            if (!query_growth_.empty()) {
+                for (std::size_t d = 0; d < shape_.heads * size; ++d) q[d] *= query_growth_[row.position];
             }
-            if (!layer.k.bias.empty()) {
-                for (std::size_t d = 0; d < shape_.kv_heads * size; ++d) k[d] += layer.k.bias[d];
-            }
-            if (!layer.v.bias.empty()) {
-                for (std::size_t d = 0; d < shape_.kv_heads * size; ++d) v[d] += layer.v.bias[d];
-            }
-            for (std::size_t h = 0; rope && h < shape_.heads; ++h) rotate(q + h * size, row.position);
             KvPage& page = *(*row.pages)[row.position / kChunkPositions];
             const std::size_t at = row.position % kChunkPositions;
             for (std::size_t h = 0; h < shape_.kv_heads; ++h) {
-                if (rope) rotate(k + h * size, row.position);
                 kernels_.to_half(k + h * size, size, half.data());
-                std::uint16_t* const keys = page.keys(index, h) + at / 16 * 16 * size + at % 16;
+                std::uint16_t* const keys = page.keys(plane, h) + at / 16 * 16 * size + at % 16;
                 for (std::size_t d = 0; d < size; ++d) keys[d * 16] = half[d];
-                kernels_.to_half(v + h * size, size, page.values(index, h) + at * size);
+                kernels_.to_half(v + h * size, size, page.values(plane, h) + at * size);
             }
         }
     });
-}
-
-void Model::rotate(float* head, std::size_t position) const
-{
-    const std::size_t half = shape_.rope_size / 2;
-    const float* const cosine = rope_cos_.data() + position * half;
-    const float* const sine = rope_sin_.data() + position * half;
-    const bool halves = shape_.family->positions == Positions::rope_halves;
-    const std::size_t step = halves ? 1 : 2;
-    float* const first = head;
-    float* const second = head + (halves ? half : 1);
-    for (std::size_t i = 0; i < half; ++i) {
-        const float a = first[i * step];
-        const float b = second[i * step];
-        first[i * step] = a * cosine[i] - b * sine[i];
-        second[i * step] = a * sine[i] + b * cosine[i];
-    }
 }
 
 // Leaves only the rows at these indices in the step.
@@ -173,17 +209,11 @@ void Model::keep_rows(std::span<const std::size_t> wanted)
     work_.rows.resize(wanted.size());
 }
 
-void Model::feed_forward(const Layer& layer)
+void Model::feed_forward(const Layer& layer, const float* in)
 {
     const std::size_t width = shape_.width;
     const std::size_t inner = shape_.inner;
-    const std::size_t n = work_.rows.size();
-    const float* in = work_.hidden.data();
-    if (shape_.family->placement == Placement::before) {
-        norm(layer.inner_norm, in, work_.normed.data());
-        in = work_.normed.data();
-    }
-    const bool gated = shape_.family->feed_forward == FeedForward::swiglu;
+    const bool gated = shape_.family->gated();
     if (gated) {
         quantize(in, width, width, {&layer.gate.matrix, &layer.up.matrix});
     } else {
@@ -192,25 +222,36 @@ void Model::feed_forward(const Layer& layer)
     const Product products[] = {{&layer.up.matrix, work_.up.data(), inner},
                                 {&layer.gate.matrix, work_.gate.data(), inner}};
     multiply(pool_, kernels_, unpack_, work_.activations, {products, gated ? 2u : 1u});
-
-    const auto add_bias = [inner](const Linear& linear, float* x) {
-        for (std::size_t k = 0; k < linear.bias.size() && k < inner; ++k) x[k] += linear.bias[k];
-    };
-    pool_.run(n, 4, [&](std::size_t begin, std::size_t end, unsigned) {
+    pool_.run(work_.rows.size(), 4, [&](std::size_t begin, std::size_t end, unsigned) {
         for (std::size_t i = begin; i < end; ++i) {
-            float* const up = work_.up.data() + i * inner;
-            add_bias(layer.up, up);
-            if (gated) {
-                float* const gate = work_.gate.data() + i * inner;
-                add_bias(layer.gate, gate);
-                kernels_.silu_multiply(gate, up, inner, up);
-            } else {
-                kernels_.gelu(up, inner, up);
-            }
+            activate(layer, gated ? work_.gate.data() + i * inner : nullptr, work_.up.data() + i * inner);
         }
     });
     quantize(work_.up.data(), inner, inner, {&layer.down.matrix});
     project(layer.down, work_.projected.data(), width);
+}
+
+// Of one row; the result is in `up`.
+void Model::activate(const Layer& layer, float* gate, float* up) const
+{
+    const std::size_t inner = shape_.inner;
+    for (std::size_t k = 0; k < layer.up.bias.size() && k < inner; ++k) up[k] += layer.up.bias[k];
+    for (std::size_t k = 0; k < layer.gate.bias.size() && k < inner; ++k) gate[k] += layer.gate.bias[k];
+    switch (shape_.family->feed_forward) {
+        case FeedForward::swiglu:
+            return kernels_.silu_multiply(gate, up, inner, up);
+        case FeedForward::geglu:
+            kernels_.gelu_tanh(gate, inner, gate);
+            for (std::size_t k = 0; k < inner; ++k) up[k] *= gate[k];
+            return;
+        case FeedForward::gelu:
+            return kernels_.gelu(up, inner, up);
+        case FeedForward::gelu_tanh:
+            return kernels_.gelu_tanh(up, inner, up);
+        case FeedForward::xielu:
+            return kernels_.xielu(up, inner, layer.xielu.positive, layer.xielu.negative, layer.xielu.beta,
+                                  layer.xielu.epsilon, up);
+    }
 }
 
 void Model::project(const Linear& linear, float* out, std::size_t stride)
@@ -223,19 +264,20 @@ void Model::project(const Linear& linear, float* out, std::size_t stride)
     }
 }
 
-void Model::norm(const NormWeights& weights, const float* in, float* out) const
+void Model::norm(const NormWeights& weights, const float* in, float* out)
 {
     const std::size_t width = shape_.width;
-    const auto one = [&](std::size_t i) {
-        const float* const x = in + i * width;
-        float* const y = out + i * width;
-        if (shape_.family->norm == Norm::rms) {
-            kernels_.rms_norm(x, weights.weight.data(), width, shape_.epsilon, y);
-        } else {
-            kernels_.layer_norm(x, weights.weight.data(), weights.bias.data(), width, shape_.epsilon, y);
+    pool_.run(work_.rows.size(), 16, [&](std::size_t begin, std::size_t end, unsigned) {
+        for (std::size_t i = begin; i < end; ++i) {
+            const float* const x = in + i * width;
+            float* const y = out + i * width;
+            if (shape_.family->norm == Norm::rms) {
+                kernels_.rms_norm(x, weights.weight.data(), width, shape_.epsilon, y);
+            } else {
+                kernels_.layer_norm(x, weights.weight.data(), weights.bias.data(), width, shape_.epsilon, y);
+            }
         }
-    };
-    for (std::size_t i = 0; i < work_.rows.size(); ++i) one(i);
+    });
 }
 
 void Model::quantize(const float* in, std::size_t stride, std::size_t columns,
@@ -249,14 +291,21 @@ void Model::quantize(const float* in, std::size_t stride, std::size_t columns,
     });
 }
 
-void Model::pool_mean(const float* hidden, std::size_t rows, float* out) const
+void Model::pool(const float* hidden, std::size_t rows, float* out) const
 {
-    std::fill_n(out, shape_.width, 0.0f);
-    for (std::size_t i = 0; i < rows; ++i) {
-        for (std::size_t k = 0; k < shape_.width; ++k) out[k] += hidden[i * shape_.width + k];
+    const std::size_t width = shape_.width;
+    std::vector<float> vector(width);
+    if (shape_.pooling == Pooling::mean) {
+        for (std::size_t i = 0; i < rows; ++i) {
+            for (std::size_t k = 0; k < width; ++k) vector[k] += hidden[i * width + k];
+        }
+        for (float& x : vector) x /= static_cast<float>(rows);
+    } else {
+        const std::size_t row = shape_.pooling == Pooling::last ? rows - 1 : 0;
+        std::copy_n(hidden + row * width, width, vector.data());
     }
-    for (std::size_t k = 0; k < shape_.width; ++k) out[k] /= static_cast<float>(rows);
-    kernels_.l2_normalize(out, shape_.width, out);
+    for (const Matrix& dense : dense_) vector = times(dense, vector);
+    kernels_.l2_normalize(vector.data(), vector.size(), out);
 }
 
 }  // namespace jiphyeon

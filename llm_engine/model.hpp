@@ -1,8 +1,7 @@
 // A transformer read from a GGUF file, and its forward pass.
 //
-// Families are rows of one table (model_load.cpp): where the norms stand, which norm, which feed-forward, how
-// positions enter, what may carry a bias. The forward pass knows the fields, never the family. A new dense
-// family is a new row; a new field only where it does something that no row did before.
+// model_shape.hpp says what families there are and how one is added; the forward pass knows the fields of
+// their rows, never a family.
 //
 // One call of forward() is one step: any mixture of rows (a row is one token at one position of one
 // sequence), the tokens of a prompt beside single tokens of other sequences. What comes out for a row depends
@@ -17,58 +16,19 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gguf.hpp"
 #include "kernels.hpp"
 #include "kv_cache.hpp"
+#include "model_shape.hpp"
 #include "quants.hpp"
+#include "rope.hpp"
 #include "threads.hpp"
 
 namespace jiphyeon {
 
-enum class Placement { before, after };  // norms before each half of a layer, or after it and its residual
-enum class Norm { rms, layer };
-enum class FeedForward { swiglu, gelu };
-enum class Positions { rope_interleaved, rope_halves, learned };
-enum class Bias { never, optional, required };
-enum class Pooling { none, mean };
-
-struct Family {
-    std::string_view architecture;
-    Placement placement;
-    Norm norm;
-    FeedForward feed_forward;
-    Positions positions;
-    Bias qkv_bias;
-    Bias other_bias;  // of the attention's output and the feed-forward
-    bool causal;
-    bool generates;
-};
-
-// A family's row with the file's own numbers.
-struct ModelShape {
-    const Family* family = nullptr;
-    std::size_t layers = 0;
-    std::size_t width = 0;  // of the hidden state
-    std::size_t heads = 0;
-    std::size_t kv_heads = 0;
-    std::size_t head_size = 0;
-    std::size_t inner = 0;  // of the feed-forward
-    std::size_t vocabulary = 0;
-    std::size_t context = 0;  // positions; the model's limit cut to what is asked for
-    std::size_t rope_size = 0;
-    double rope_base = 10000;
-    double rope_factor = 1;  // positions are divided by it
-    float epsilon = 0;
-    float attention_scale = 0;
-    Pooling pooling = Pooling::none;
-
-    KvShape kv() const { return {family->causal ? layers : 1, kv_heads, head_size}; }
-};
-
-// Reads and checks the keys. Throws EngineError: unsupported, malformed.
-ModelShape read_shape(const Gguf& file, std::size_t context_max);
 // What the model will take: weights, tables, one step's work space, and pages of `contexts` whole contexts.
 std::uint64_t memory_needed(const Gguf& file, const ModelShape& shape, std::size_t contexts);
 
@@ -92,11 +52,11 @@ public:
 
     // Computes the rows; those of a sequence in ascending order. `wanted`: ascending indices of the rows
     // whose result is needed, written to `out` one after the other: shape().vocabulary logits each, or for a
-    // family that does not generate shape().width numbers of the last layer.
+    // model that does not generate the shape().width numbers of its hidden state.
     void forward(std::span<const Row> rows, std::span<const std::size_t> wanted, std::vector<float>& out);
 
-    // Mean of `rows` x width numbers, made a unit vector.
-    void pool_mean(const float* hidden, std::size_t rows, float* out) const;
+    // One unit vector of shape().vector_size numbers from a text's `rows` hidden states.
+    void pool(const float* hidden, std::size_t rows, float* out) const;
 
 private:
     struct Linear {
@@ -108,10 +68,16 @@ private:
         std::vector<float> bias;
     };
     struct Layer {
-        NormWeights attention_norm;  // placement after: of the attention's output
-        NormWeights inner_norm;      // placement after: of the feed-forward's output
+        // Of the inputs of its halves, and of what the halves give (Placement); without numbers where there
+        // is none.
+        NormWeights attention_norm, inner_norm;
+        NormWeights attention_output_norm, inner_output_norm;
+        std::vector<float> q_norm, k_norm;  // of each head, or empty
         Linear q, k, v, output;
-        Linear gate, up, down;  // gate only with swiglu
+        Linear gate, up, down;  // gate only where the feed-forward has one
+        const RopeTable* rope = nullptr;
+        std::size_t window = 0;  // positions that it sees; 0: all
+        Xielu xielu;
     };
     // Buffers of one step, as large as the largest step so far.
     struct Work {
@@ -123,25 +89,39 @@ private:
     };
     struct QueryTile;
 
-    Linear read_linear(const Gguf& file, const std::string& name, std::size_t rows, std::size_t columns,
-                       Bias bias);
-    NormWeights read_norm(const Gguf& file, const std::string& name) const;
-    std::vector<float> read_vector(const Gguf& file, const std::string& name, std::size_t size) const;
-    void read_layers(const Gguf& file);
-    void make_rope(const Gguf& file);
+    class Tensors;
+    // Rows [first, first + count) of a matrix of `of` rows.
+    struct Rows {
+        std::size_t first, count, of;
+    };
+
+    void read_embeddings(Tensors& tensors);
+    void read_positions(Tensors& tensors);
+    void read_head(Tensors& tensors);
+    void read_layer(Tensors& tensors, const std::string& name, Layer& layer);
+    void read_norms(Tensors& tensors, const std::string& name, Layer& layer);
+    void read_attention(Tensors& tensors, const std::string& name, Layer& layer);
+    void read_feed_forward(Tensors& tensors, const std::string& name, Layer& layer);
+    Linear read_linear(Tensors& tensors, const std::string& name, Rows rows, std::size_t columns,
+                       bool bias_required);
+    NormWeights read_norm(Tensors& tensors, const std::string& name) const;
 
     void embed(std::span<const Row> rows);
     void run_layer(const Layer& layer, std::size_t index, std::span<const std::size_t> wanted);
-    void store_keys_values(const Layer& layer, std::size_t index);
+    void store_keys_values(const Layer& layer, std::size_t plane);  // plane: of a page
     void keep_rows(std::span<const std::size_t> wanted);
-    void attend(std::size_t layer);
-    void attend_tile(std::size_t layer, const QueryTile& tile, unsigned thread);
-    void attend_chunk_of_tile(std::size_t layer, const QueryTile& tile, std::size_t chunk, float* space,
-                              float* maximum, float* sum, float* out);
-    void feed_forward(const Layer& layer);
+    void attend(const Layer& layer, std::size_t plane);
+    void attend_tile(const Layer& layer, std::size_t plane, const QueryTile& tile, unsigned thread);
+    void attend_chunk_of_tile(const Layer& layer, std::size_t plane, const QueryTile& tile, std::size_t chunk,
+                              float* q, float* maximum, float* sum, float* out);
+    std::pair<std::size_t, std::size_t> seen_by(const Row& row, const Layer& layer) const;
+    void feed_forward(const Layer& layer, const float* in);
+    void activate(const Layer& layer, float* gate, float* up) const;
+    void finish_logits(float* logits) const;
     void project(const Linear& linear, float* out, std::size_t stride);
-    void norm(const NormWeights& weights, const float* in, float* out) const;
-    void rotate(float* head, std::size_t position) const;
+    const float* input_of_half(const NormWeights& before);
+    void add_half(const NormWeights& after);
+    void norm(const NormWeights& weights, const float* in, float* out);
     void quantize(const float* in, std::size_t stride, std::size_t columns,
                   std::initializer_list<const Matrix*> users);
 
@@ -156,7 +136,9 @@ private:
     NormWeights output_norm_;
     Linear output_;  // empty where the embedding serves
     std::vector<Layer> layers_;
-    std::vector<float> rope_cos_, rope_sin_;  // [context][rope_size / 2]
+    std::vector<Matrix> dense_;  // that a text's vector goes through
+    RopeTable rope_, window_rope_;
+    std::vector<float> query_growth_;  // by position; empty where queries do not grow
     Work work_;
 };
 

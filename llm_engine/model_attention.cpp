@@ -19,7 +19,18 @@ struct Model::QueryTile {
     std::size_t end = 0;
 };
 
-void Model::attend(std::size_t layer)
+// Positions [first, second) that a row sees in a layer.
+std::pair<std::size_t, std::size_t> Model::seen_by(const Row& row, const Layer& layer) const
+{
+    if (layer.window == 0) return {row.begin, row.end};
+    const bool around = shape_.family->window_around;
+    const std::size_t before = around ? layer.window / 2 : layer.window - 1;
+    const std::size_t after = around ? layer.window / 2 : 0;
+    return {std::max(row.begin, row.position - std::min(row.position, before)),
+            std::min(row.end, row.position + after + 1)};
+}
+
+void Model::attend(const Layer& layer, std::size_t plane)
 {
     const std::size_t group = shape_.heads / shape_.kv_heads;
     std::vector<QueryTile> tiles;
@@ -32,20 +43,20 @@ void Model::attend(std::size_t layer)
                 tile.queries = static_cast<unsigned>(std::min(kAttendQueries, queries - first));
                 tile.padded = attend_queries(tile.queries);
                 for (std::size_t i = first; i < first + tile.queries; ++i) {
-                    const Row& seen = work_.rows[row + i / group];
-                    tile.begin = std::min(tile.begin, seen.begin);
-                    tile.end = std::max(tile.end, seen.end);
+                    const auto [begin, end] = seen_by(work_.rows[row + i / group], layer);
+                    tile.begin = std::min(tile.begin, begin);
+                    tile.end = std::max(tile.end, end);
                 }
                 tiles.push_back(tile);
             }
         }
     }
     pool_.run(tiles.size(), 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
-        for (std::size_t i = begin; i < end; ++i) attend_tile(layer, tiles[i], thread);
+        for (std::size_t i = begin; i < end; ++i) attend_tile(layer, plane, tiles[i], thread);
     });
 }
 
-void Model::attend_tile(std::size_t layer, const QueryTile& tile, unsigned thread)
+void Model::attend_tile(const Layer& layer, std::size_t plane, const QueryTile& tile, unsigned thread)
 {
     const std::size_t size = shape_.head_size;
     const std::size_t group = shape_.heads / shape_.kv_heads;
@@ -69,7 +80,7 @@ void Model::attend_tile(std::size_t layer, const QueryTile& tile, unsigned threa
     for (std::size_t chunk = tile.begin / kChunkPositions; chunk * kChunkPositions < tile.end; ++chunk) {
         float chunk_maximum[kAttendQueries];
         float chunk_sum[kAttendQueries];
-        attend_chunk_of_tile(layer, tile, chunk, q, chunk_maximum, chunk_sum, chunk_out);
+        attend_chunk_of_tile(layer, plane, tile, chunk, q, chunk_maximum, chunk_sum, chunk_out);
         for (unsigned i = 0; i < tile.queries; ++i) {
             kernels_.merge(&maximum[i], &sum[i], running + i * size, chunk_maximum[i], chunk_sum[i],
                            chunk_out + i * size, size);
@@ -84,8 +95,8 @@ void Model::attend_tile(std::size_t layer, const QueryTile& tile, unsigned threa
     }
 }
 
-void Model::attend_chunk_of_tile(std::size_t layer, const QueryTile& tile, std::size_t chunk, float* q,
-                                 float* maximum, float* sum, float* out)
+void Model::attend_chunk_of_tile(const Layer& layer, std::size_t plane, const QueryTile& tile,
+                                 std::size_t chunk, float* q, float* maximum, float* sum, float* out)
 {
     const std::size_t group = shape_.heads / shape_.kv_heads;
     int begin[kAttendQueries] = {};
@@ -95,17 +106,18 @@ void Model::attend_chunk_of_tile(std::size_t layer, const QueryTile& tile, std::
         return static_cast<int>(std::clamp(position, start, start + kChunkPositions) - start);
     };
     for (unsigned i = 0; i < tile.queries; ++i) {
-        const Row& row = work_.rows[tile.row + (tile.first + i) / group];
-        begin[i] = within(row.begin);
-        end[i] = within(row.end);
+        const auto [first, past] = seen_by(work_.rows[tile.row + (tile.first + i) / group], layer);
+        begin[i] = within(first);
+        end[i] = within(past);
     }
     KvPage& page = *(*work_.rows[tile.row].pages)[chunk];
     AttendChunk task;
     task.queries = tile.padded;
     task.head_size = shape_.head_size;
+    task.cap = shape_.attention_cap;
     task.q = q;
-    task.keys = page.keys(layer, tile.kv_head);
-    task.values = page.values(layer, tile.kv_head);
+    task.keys = page.keys(plane, tile.kv_head);
+    task.values = page.values(plane, tile.kv_head);
     task.begin = begin;
     task.end = end;
     task.maximum = maximum;

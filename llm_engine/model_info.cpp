@@ -55,12 +55,12 @@ ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOption
     }
     info.file_bytes = file.file_bytes();
     info.memory_bytes = memory_needed(file, shape, kContexts + 1);  // one for next_logits
-    if (shape.family->generates) info.memory_bytes += options.prefix_cache_bytes;
+    if (shape.generates()) info.memory_bytes += options.prefix_cache_bytes;
     info.context_tokens = shape.context;
     info.vocabulary = shape.vocabulary;
-    info.generates = shape.family->generates;
-    info.embeds = shape.pooling != Pooling::none;
-    info.embedding_size = info.embeds ? shape.width : 0;
+    info.generates = shape.generates();
+    info.embeds = !shape.generates();
+    info.embedding_size = info.embeds ? shape.vector_size : 0;
     info.replayable = true;
     return info;
 }

@@ -128,6 +128,39 @@ TEST(Forward, AgreesWithTheReferenceInDouble)
     }
 }
 
+TEST(Forward, EveryFamilyAgreesWithTheReferenceInDouble)
+{
+    for (TinyOptions options : test::tiny_families()) {
+        for (const TensorType type : {TensorType::f32, TensorType::q8_0}) {
+            options.matrices = options.others = type;
+            Loaded loaded(options);
+            const std::vector<TokenId> tokens = random_tokens(24, 30, 5);
+            const std::vector<float> got = run(loaded.model, tokens, tokens.size());
+            EXPECT_LT(relative_error(got, test::ReferenceModel(loaded.file).run(tokens)),
+                      type == TensorType::f32 ? 1e-5 : 1e-3)
+                << name_of(options);
+        }
+    }
+}
+
+TEST(Forward, EveryFamilysBitsDependOnNeitherInstructionSetNorSteps)
+{
+    for (TinyOptions options : test::tiny_families()) {
+        options.matrices = options.others = TensorType::q8_0;
+        const std::vector<TokenId> tokens = random_tokens(20, 30, 6);
+        Loaded first(options);
+        const std::vector<float> expected = run(first.model, tokens, 512);
+        for (const Isa isa : available_isas()) {
+            Loaded loaded(options, 2, isa);
+            const std::vector<float> got =
+                run(loaded.model, tokens, loaded.model.shape().family->causal ? 7 : 512);
+            ASSERT_EQ(got.size(), expected.size());
+            EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0)
+                << name_of(options) << ' ' << isa_name(isa);
+        }
+    }
+}
+
 TEST(Forward, TiedEmbeddingsServeAsOutput)
 {
     TinyOptions options;
@@ -237,7 +270,7 @@ TEST(ReadShape, UnsoundModelsAreRefused)
     EXPECT_EQ(kind_of([&](auto& w) { heads(w, 2), width(w, 128); }), Kind::malformed) << "narrow embedding";
     EXPECT_EQ(kind_of([&](auto& w) {
                   heads(w, 2), width(w, 64);
-                  w.string("llama.rope.scaling.type", "yarn");
+                  w.string("llama.rope.scaling.type", "spiral");
               }),
               Kind::unsupported);
     EXPECT_EQ(kind_of([&](auto& w) {
@@ -245,6 +278,29 @@ TEST(ReadShape, UnsoundModelsAreRefused)
                   w.integer("llama.rope.dimension_count", 7);
               }),
               Kind::malformed);
+}
+
+// A tensor that nothing reads would have changed the result in the engine that the file was made for.
+TEST(Model, ATensorThatTheFamilyHasNoPlaceForIsRefused)
+{
+    const auto refused = [](const std::string& name) {
+        TinyOptions options;
+        options.width = 64;
+        options.layers = 1;
+        const std::string bytes = test::tiny_model(
+            options, "", [&](test::GgufWriter& w) { w.tensor(name, {64}, 0, std::string(256, '\0')); });
+        const Gguf file = Gguf::parse({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+        try {
+            Model(file, read_shape(file, 64), 1, kernels_for(Isa::scalar));
+        } catch (const EngineError& error) {
+            EXPECT_NE(std::string(error.what()).find(name), std::string::npos);
+            return error.kind == EngineError::Kind::unsupported;
+        }
+        return false;
+    };
+    EXPECT_TRUE(refused("blk.0.ffn_gate_inp.weight"));
+    EXPECT_TRUE(refused("blk.0.attn_sinks.weight"));
+    EXPECT_FALSE(refused("blk.7.attn_q.weight")) << "a layer beyond the last";
 }
 
 }  // namespace

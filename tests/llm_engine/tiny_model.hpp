@@ -3,13 +3,16 @@
 // container.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <random>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gguf.hpp"
@@ -26,9 +29,13 @@ struct TinyOptions {
     unsigned width = 256;
     unsigned heads = 4;
     unsigned kv_heads = 2;
+    unsigned head_size = 0;  // 0: width / heads
     unsigned inner = 512;
     unsigned context = 1024;
+    unsigned window = 8;  // in families that have one
     bool tied = false;
+    bool rope_freqs = false;  // the tensor of Llama 3's scaling
+    unsigned spare_rows = 3;  // of the embedding beyond the last token
     unsigned seed = 1;
 };
 
@@ -107,12 +114,37 @@ inline std::string random_tensor(TensorType type, std::size_t columns, std::size
     return out;
 }
 
-inline std::string tiny_model(const TinyOptions& o, const std::string& chat_template = "")
+// What the reference knows of a family, from the families' own descriptions.
+struct Traits {
+    explicit Traits(const std::string& a)
+    {
+        const auto is = [&](std::initializer_list<const char*> names) {
+            return std::find(names.begin(), names.end(), a) != names.end();
+        };
+        layer_norm = is({"bert", "gptneox", "phi2"});
+        halves = !is({"llama", "mistral3", "smollm3", "granite"});
+        gated = !is({"bert", "gptneox", "phi2", "apertus"});
+        norm_before = !is({"bert", "exaone4"});
+        norm_after = is({"gemma2", "gemma3", "gemma-embedding", "exaone4", "hyperclovax"});
+        parallel = is({"gptneox", "phi2"});
+        head_norms = is({"qwen3", "gemma3", "gemma-embedding", "exaone4", "apertus"});
+        all_biases = layer_norm;
+        qkv_bias = all_biases || a == "qwen2";
+        fused = is({"gptneox", "phi3"});
+        gemma = is({"gemma2", "gemma3", "gemma-embedding"});
+        encoder = is({"bert", "gemma-embedding"});
+        bert = a == "bert";
+    }
+    bool layer_norm, halves, gated, norm_before, norm_after, parallel, head_norms, all_biases, qkv_bias,
+        fused, gemma, encoder, bert;
+};
+
+inline void tiny_keys(GgufWriter& w, const TinyOptions& o)
 {
-    GgufWriter w;
-    const bool encoder = o.architecture == "bert";
-    const std::string a = o.architecture + ".";
-    w.string("general.architecture", o.architecture);
+    const std::string& name = o.architecture;
+    const Traits traits(name);
+    const std::string a = name + ".";
+    w.string("general.architecture", name);
     w.string("general.name", "tiny");
     w.integer(a + "block_count", o.layers);
     w.integer(a + "embedding_length", o.width);
@@ -120,17 +152,70 @@ inline std::string tiny_model(const TinyOptions& o, const std::string& chat_temp
     w.integer(a + "context_length", o.context);
     w.integer(a + "attention.head_count", o.heads);
     w.integer(a + "attention.head_count_kv", o.kv_heads);
-    if (encoder) {
-        w.real(a + "attention.layer_norm_epsilon", 1e-12f);
+    if (o.head_size != 0) {
+        w.integer(a + "attention.key_length", o.head_size);
+        w.integer(a + "attention.value_length", o.head_size);
+    }
+    w.real(a + (traits.layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"),
+           traits.bert ? 1e-12f : 1e-6f);
+    if (traits.encoder) {
         w.boolean(a + "attention.causal", false);
         w.integer(a + "pooling_type", 1);
-    } else {
-        w.real(a + "attention.layer_norm_rms_epsilon", 1e-6f);
-        w.real(a + "rope.freq_base", 10000.0f);
     }
+    if (!traits.bert) w.real(a + "rope.freq_base", name == "gemma3" ? 1e6f : 10000.0f);
+    const std::size_t head_size = o.head_size != 0 ? o.head_size : o.width / o.heads;
+    if (traits.parallel) w.integer(a + "rope.dimension_count", static_cast<std::uint32_t>(head_size / 2));
+    if (name == "gptneox") w.boolean(a + "use_parallel_residual", true);
+    if (o.window != 0 && (traits.gemma || name == "exaone4")) {
+        w.integer(a + "attention.sliding_window", o.window);
+    }
+    if (name == "gemma2") {
+        w.real(a + "attn_logit_softcapping", 0.5f);
+        w.real(a + "final_logit_softcapping", 2.0f);
+    }
+    if (name == "gemma3") {
+        w.string(a + "rope.scaling.type", "linear");
+        w.real(a + "rope.scaling.factor", 8.0f);
+    }
+    if (name == "mistral3") {
+        w.string(a + "rope.scaling.type", "yarn");
+        w.real(a + "rope.scaling.factor", 4.0f);
+        w.integer(a + "rope.scaling.original_context_length", 8);
+        w.real(a + "rope.scaling.yarn_beta_fast", 32.0f);
+        w.real(a + "rope.scaling.yarn_beta_slow", 1.0f);
+        w.real(a + "rope.scaling.yarn_log_multiplier", 1.0f);
+        w.real(a + "attention.temperature_scale", 0.5f);
+    }
+    if (name == "phi3") {
+        w.string(a + "rope.scaling.type", "longrope");
+        w.integer(a + "rope.scaling.original_context_length", 64);
+        w.real(a + "rope.scaling.attn_factor", 1.25f);
+    }
+    if (name == "granite" || name == "hyperclovax") {
+        w.real(a + "embedding_scale", 3.0f);
+        w.real(a + "residual_scale", 0.5f);
+        w.real(a + "attention.scale", 0.25f);
+        w.real(a + "logit_scale", 4.0f);
+    }
+    if (name == "apertus") {
+        std::vector<float> positive, negative;
+        for (unsigned i = 0; i < o.layers; ++i) {
+            positive.push_back(0.1f * static_cast<float>(i));
+            negative.push_back(0.3f - 0.1f * static_cast<float>(i));
+        }
+        w.reals("xielu.alpha_p", positive);
+        w.reals("xielu.alpha_n", negative);
+        w.reals("xielu.beta", std::vector<float>(o.layers, 0.5f));
+        w.reals("xielu.eps", std::vector<float>(o.layers, -1e-6f));
+    }
+}
+
+// The number of tokens.
+inline std::size_t tiny_vocabulary(GgufWriter& w, const TinyOptions& o, const std::string& chat_template)
+{
     std::vector<std::string> tokens;
     std::vector<std::int32_t> types;
-    if (encoder) {
+    if (o.architecture == "bert") {
         tokens = {"<s>", "<pad>", "</s>", "<unk>", "\xE2\x96\x81"};
         for (char c = 'a'; c <= 'z'; ++c) tokens.push_back(std::string(1, c));
         types.assign(tokens.size(), 1);
@@ -164,56 +249,110 @@ inline std::string tiny_model(const TinyOptions& o, const std::string& chat_temp
     }
     w.strings("tokenizer.ggml.tokens", tokens);
     w.integers("tokenizer.ggml.token_type", types);
+    return tokens.size();
+}
+
+// more: writes what else the file shall hold.
+inline std::string tiny_model(const TinyOptions& o, const std::string& chat_template = "",
+                              const std::function<void(GgufWriter&)>& more = {})
+{
+    GgufWriter w;
+    tiny_keys(w, o);
+    const std::size_t vocabulary = tiny_vocabulary(w, o, chat_template) + o.spare_rows;
+    const Traits traits(o.architecture);
 
     std::mt19937 random(o.seed);
-    const auto matrix = [&](const std::string& name, std::size_t columns, std::size_t rows, TensorType type) {
-        w.tensor(name, {columns, rows}, static_cast<std::uint32_t>(type),
-                 random_tensor(type, columns, rows, random));
-    };
     const auto vector = [&](const std::string& name, std::size_t size, double mean) {
         w.tensor(name, {size}, 0, random_tensor(TensorType::f32, size, 1, random, mean));
     };
+    const auto matrix = [&](const std::string& name, std::size_t columns, std::size_t rows, TensorType type,
+                            bool bias = false) {
+        w.tensor(name + ".weight", {columns, rows}, static_cast<std::uint32_t>(type),
+                 random_tensor(type, columns, rows, random));
+        if (bias) vector(name + ".bias", rows, 0);
+    };
+    const auto norm = [&](const std::string& name, std::size_t size) {
+        vector(name + ".weight", size, 1);
+        if (traits.layer_norm) vector(name + ".bias", size, 0);
+    };
     const std::size_t width = o.width;
-    const std::size_t kv = width / o.heads * o.kv_heads;
-    const std::size_t vocabulary = tokens.size() + 3;  // rows beyond the last token, as real files have
-    // Embeddings of a spread like the hidden state's.
-    matrix("token_embd.weight", width, vocabulary, o.tied ? o.others : o.matrices);
-    if (encoder) {
-        matrix("position_embd.weight", width, o.context, TensorType::f32);
-        matrix("token_types.weight", width, 2, TensorType::f32);
-        vector("token_embd_norm.weight", width, 1);
-        vector("token_embd_norm.bias", width, 0);
+    const std::size_t head_size = o.head_size != 0 ? o.head_size : width / o.heads;
+    const std::size_t q = o.heads * head_size;
+    const std::size_t kv = o.kv_heads * head_size;
+    const std::size_t turned = traits.parallel ? head_size / 2 : head_size;
+    const bool tied = o.tied || traits.gemma;
+    matrix("token_embd", width, vocabulary, tied ? o.others : o.matrices);
+    if (traits.bert) {
+        matrix("position_embd", width, o.context, TensorType::f32);
+        matrix("token_types", width, 2, TensorType::f32);
+        norm("token_embd_norm", width);
+    }
+    if (o.architecture == "exaone" || o.rope_freqs) vector("rope_freqs.weight", turned / 2, 3);
+    if (o.architecture == "phi3") {
+        vector("rope_factors_long.weight", turned / 2, 5);
+        vector("rope_factors_short.weight", turned / 2, 2);
     }
     for (unsigned i = 0; i < o.layers; ++i) {
         const std::string blk = "blk." + std::to_string(i) + ".";
-        for (const char* norm :
-             {encoder ? "attn_output_norm" : "attn_norm", encoder ? "layer_output_norm" : "ffn_norm"}) {
-            vector(blk + norm + ".weight", width, 1);
-            if (encoder) vector(blk + norm + ".bias", width, 0);
+        if (traits.norm_before) {
+            norm(blk + "attn_norm", width);
+            if (o.architecture != "phi2") norm(blk + "ffn_norm", width);
         }
-        matrix(blk + "attn_q.weight", width, width, o.matrices);
-        matrix(blk + "attn_k.weight", width, kv, o.matrices);
-        matrix(blk + "attn_v.weight", width, kv, o.others);
-        matrix(blk + "attn_output.weight", width, width, o.matrices);
-        if (!encoder) matrix(blk + "ffn_gate.weight", width, o.inner, o.matrices);
-        matrix(blk + "ffn_up.weight", width, o.inner, o.matrices);
-        matrix(blk + "ffn_down.weight", o.inner, width, o.others);
-        if (o.architecture != "llama") {
-            vector(blk + "attn_q.bias", width, 0);
-            vector(blk + "attn_k.bias", kv, 0);
-            vector(blk + "attn_v.bias", kv, 0);
+        if (traits.norm_after) {
+            norm(blk + "post_attention_norm", width);
+            norm(blk + "post_ffw_norm", width);
         }
-        if (encoder) {
-            vector(blk + "attn_output.bias", width, 0);
-            vector(blk + "ffn_up.bias", o.inner, 0);
-            vector(blk + "ffn_down.bias", width, 0);
+        if (traits.bert) {
+            norm(blk + "attn_output_norm", width);
+            norm(blk + "layer_output_norm", width);
         }
+        if (traits.fused) {
+            matrix(blk + "attn_qkv", width, q + 2 * kv, o.matrices, traits.qkv_bias);
+        } else {
+            matrix(blk + "attn_q", width, q, o.matrices, traits.qkv_bias);
+            matrix(blk + "attn_k", width, kv, o.matrices, traits.qkv_bias);
+            matrix(blk + "attn_v", width, kv, o.others, traits.qkv_bias);
+        }
+        if (traits.head_norms) {
+            norm(blk + "attn_q_norm", head_size);
+            norm(blk + "attn_k_norm", head_size);
+        }
+        matrix(blk + "attn_output", q, width, o.matrices, traits.all_biases);
+        if (o.architecture == "phi3") {
+            matrix(blk + "ffn_up", width, 2 * o.inner, o.matrices);
+        } else {
+            if (traits.gated) matrix(blk + "ffn_gate", width, o.inner, o.matrices);
+            matrix(blk + "ffn_up", width, o.inner, o.matrices, traits.all_biases);
+        }
+        matrix(blk + "ffn_down", o.inner, width, o.others, traits.all_biases);
     }
-    if (!encoder) {
-        vector("output_norm.weight", width, 1);
-        if (!o.tied) matrix("output.weight", width, vocabulary, o.others);
-    }
+    if (!traits.bert) norm("output_norm", width);
+    if (!traits.encoder && !tied) matrix("output", width, vocabulary, o.others, o.architecture == "phi2");
+    if (more) more(w);
     return w.finish();
+}
+
+// One of every family, with what it does differently switched on.
+inline std::vector<TinyOptions> tiny_families()
+{
+    std::vector<TinyOptions> all;
+    for (const char* name :
+         {"llama", "mistral3", "smollm3", "granite", "qwen2", "qwen3", "exaone", "exaone4", "apertus", "phi3",
+          "phi2", "gptneox", "gemma2", "gemma3", "gemma-embedding", "hyperclovax", "bert"}) {
+        TinyOptions options;
+        options.architecture = name;
+        options.width = 128;
+        options.inner = 256;
+        options.layers = 6;  // a whole period of windows in all of them
+        if (options.architecture == "qwen3") options.head_size = 48;
+        if (options.architecture == "llama") options.rope_freqs = true;
+        if (options.architecture == "bert" || options.architecture == "gptneox")
+            options.kv_heads = options.heads;
+        all.push_back(options);
+    }
+    all.push_back(all[7]);  // exaone4 without windows turns queries and keys in all layers
+    all.back().window = 0;
+    return all;
 }
 
 // Elements of a tensor in double, written from the description of the formats.
@@ -282,17 +421,19 @@ inline std::vector<double> elements_of(const GgufTensor& tensor)
 
 class ReferenceModel {
 public:
-    explicit ReferenceModel(const Gguf& file) : file_(file)
+    explicit ReferenceModel(const Gguf& file)
+        : file_(file), name_(file.string("general.architecture")), traits_(name_)
     {
-        const std::string a = std::string(file.string("general.architecture")) + ".";
-        encoder_ = a == "bert.";
-        halves_ = a == "qwen2.";
+        const std::string a = name_ + ".";
         layers_ = file.integer(a + "block_count");
         width_ = file.integer(a + "embedding_length");
         heads_ = file.integer(a + "attention.head_count");
         kv_heads_ = file.integer(a + "attention.head_count_kv");
+        head_size_ = file.find_integer(a + "attention.key_length").value_or(width_ / heads_);
+        turned_ = file.find_integer(a + "rope.dimension_count").value_or(head_size_);
         epsilon_ = *file.find_number(
-            a + (encoder_ ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"));
+            a + (traits_.layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"));
+        window_ = file.find_integer(a + "attention.sliding_window").value_or(0);
     }
 
     // Logits of every position, or the encoder's hidden states.
@@ -302,36 +443,56 @@ public:
         const Vector& embedding = load("token_embd.weight");
         for (std::size_t p = 0; p < tokens.size(); ++p) {
             h.push_back(row(embedding, static_cast<std::size_t>(tokens[p])));
-            if (encoder_) {
+            if (traits_.bert) {
                 add(h[p], row(load("position_embd.weight"), p));
                 add(h[p], row(load("token_types.weight"), 0));
                 h[p] = norm(h[p], "token_embd_norm");
             }
+            scale(h[p],
+                  traits_.gemma ? std::sqrt(static_cast<double>(width_)) : number("embedding_scale", 1));
         }
-        for (std::size_t l = 0; l < layers_; ++l) layer("blk." + std::to_string(l) + ".", h);
-        if (encoder_) return h;
+        for (std::size_t l = 0; l < layers_; ++l) layer(l, h);
+        if (traits_.bert) return h;
         const bool tied = file_.find_tensor("output.weight") == nullptr;
-        for (auto& x : h) x = product(tied ? "token_embd" : "output", norm(x, "output_norm"));
+        const double logit_scale = number("logit_scale", 1);
+        const double cap = number("final_logit_softcapping", 0);
+        for (auto& x : h) {
+            x = norm(x, "output_norm");
+            if (traits_.encoder) continue;
+            x = product(tied ? "token_embd" : "output", x);
+            scale(x, name_ == "granite" ? 1 / logit_scale : logit_scale);
+            for (double& v : x) v = capped(v, cap);
+        }
         return h;
     }
 
 private:
     using Vector = std::vector<double>;
 
+    double number(const std::string& key, double otherwise) const
+    {
+        return file_.find_number(name_ + "." + key).value_or(otherwise);
+    }
+    static double capped(double x, double cap) { return cap == 0 ? x : cap * std::tanh(x / cap); }
     const Vector& load(const std::string& name) const
     {
         Vector& values = loaded_[name];
         if (values.empty()) values = elements_of(file_.tensor(name));
         return values;
     }
-    Vector row(const Vector& matrix, std::size_t r) const
+    Vector row(const Vector& matrix, std::size_t r) const { return part(matrix, r * width_, width_); }
+    static Vector part(const Vector& x, std::size_t first, std::size_t count)
     {
-        return Vector(matrix.begin() + static_cast<std::ptrdiff_t>(r * width_),
-                      matrix.begin() + static_cast<std::ptrdiff_t>((r + 1) * width_));
+        return Vector(x.begin() + static_cast<std::ptrdiff_t>(first),
+                      x.begin() + static_cast<std::ptrdiff_t>(first + count));
     }
     static void add(Vector& x, const Vector& y)
     {
         for (std::size_t i = 0; i < x.size(); ++i) x[i] += y[i];
+    }
+    static void scale(Vector& x, double by)
+    {
+        for (double& v : x) v *= by;
     }
     Vector product(const std::string& name, const Vector& x) const
     {
@@ -348,7 +509,7 @@ private:
         const double n = static_cast<double>(x.size());
         double mean = 0;
         double square = 0;
-        if (encoder_) {
+        if (traits_.layer_norm) {
             for (const double v : x) mean += v / n;
         }
         for (const double v : x) square += (v - mean) * (v - mean) / n;
@@ -356,75 +517,181 @@ private:
         Vector y(x.size());
         for (std::size_t i = 0; i < x.size(); ++i)
             y[i] = (x[i] - mean) / std::sqrt(square + epsilon_) * weight[i];
-        if (encoder_) add(y, load(name + ".bias"));
+        if (traits_.layer_norm) add(y, load(name + ".bias"));
         return y;
     }
-    void rotate(Vector& x, std::size_t position) const
+    bool windowed(std::size_t l) const
     {
-        const std::size_t size = width_ / heads_;
-        for (std::size_t first = 0; first < x.size(); first += size) {
-            for (std::size_t i = 0; i < size / 2; ++i) {
-                const double angle =
-                    static_cast<double>(position) *
-                    std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(size));
-                double& a = x[first + (halves_ ? i : 2 * i)];
-                double& b = x[first + (halves_ ? i + size / 2 : 2 * i + 1)];
-                const double turned = a * std::cos(angle) - b * std::sin(angle);
-                b = a * std::sin(angle) + b * std::cos(angle);
+        const std::size_t period = name_ == "gemma2" ? 2 : name_ == "exaone4" ? 4 : 6;
+        return window_ != 0 && l % period != period - 1;
+    }
+    bool turns(std::size_t l) const
+    {
+        if (name_ == "smollm3") return (l + 1) % 4 != 0;
+        if (name_ == "exaone4") return window_ == 0 || windowed(l);
+        return !traits_.bert;
+    }
+    // By how much pair i of a head turns at a position, and how much longer it gets.
+    std::pair<double, double> turn(std::size_t i, std::size_t position, std::size_t l) const
+    {
+        const double size = static_cast<double>(turned_);
+        const bool gemma3_local = (name_ == "gemma3" || name_ == "gemma-embedding") && windowed(l);
+        const double base = gemma3_local ? 10000.0 : number("rope.freq_base", 10000);
+        const double plain =
+            static_cast<double>(position) * std::pow(base, -2.0 * static_cast<double>(i) / size);
+        const double factor = gemma3_local ? 1.0 : number("rope.scaling.factor", 1);
+        if (name_ == "mistral3") {
+            const double context = number("rope.scaling.original_context_length", 0);
+            const auto where = [&](double turns) {
+                return size * std::log(context / (turns * 2 * 3.141592653589793)) / (2 * std::log(base));
+            };
+            const double low = std::max(0.0, std::floor(where(32)));
+            const double high = std::min(size - 1, std::ceil(where(1)));
+            const double ramp =
+                std::clamp((static_cast<double>(i) - low) / std::max(0.001, high - low), 0.0, 1.0);
+            return {plain / factor * ramp + plain * (1 - ramp), 1.0};
+        }
+        double divisor = factor;
+        const bool long_context = number("context_length", 0) > 64;
+        for (const char* name :
+             {"rope_freqs.weight", long_context ? "rope_factors_long.weight" : "rope_factors_short.weight"})
+            if (file_.find_tensor(name) != nullptr) divisor *= load(name)[i];
+        return {plain / divisor, number("rope.scaling.attn_factor", 1)};
+    }
+    void rotate(Vector& x, std::size_t position, std::size_t l) const
+    {
+        for (std::size_t first = 0; first < x.size(); first += head_size_) {
+            for (std::size_t i = 0; i < turned_ / 2; ++i) {
+                const auto [angle, length] = turn(i, position, l);
+                double& a = x[first + (traits_.halves ? i : 2 * i)];
+                double& b = x[first + (traits_.halves ? i + turned_ / 2 : 2 * i + 1)];
+                const double turned = length * (a * std::cos(angle) - b * std::sin(angle));
+                b = length * (a * std::sin(angle) + b * std::cos(angle));
                 a = turned;
             }
         }
     }
-    void layer(const std::string& blk, std::vector<Vector>& h) const
+    void norm_heads(Vector& x, const std::string& name) const
     {
-        const std::size_t size = width_ / heads_;
+        for (std::size_t first = 0; first < x.size(); first += head_size_) {
+            const Vector head = norm(part(x, first, head_size_), name);
+            std::copy(head.begin(), head.end(), x.begin() + static_cast<std::ptrdiff_t>(first));
+        }
+    }
+    bool sees(std::size_t p, std::size_t other, std::size_t l) const
+    {
+        if (traits_.encoder) {
+            const std::size_t distance = p > other ? p - other : other - p;
+            return !windowed(l) || distance <= window_ / 2;
+        }
+        return other <= p && (!windowed(l) || p - other < window_);
+    }
+    Vector attend(const std::vector<Vector>& q, const std::vector<Vector>& k, const std::vector<Vector>& v,
+                  std::size_t p, std::size_t l) const
+    {
+        const double factor = number("attention.scale", 1 / std::sqrt(static_cast<double>(head_size_)));
+        Vector attended(heads_ * head_size_);
+        for (std::size_t head = 0; head < heads_; ++head) {
+            const std::size_t kv = head * kv_heads_ / heads_;
+            Vector weights(q.size());
+            double total = 0;
+            for (std::size_t i = 0; i < q.size(); ++i) {
+                if (!sees(p, i, l)) continue;
+                double dot = 0;
+                for (std::size_t d = 0; d < head_size_; ++d)
+                    dot += q[p][head * head_size_ + d] * k[i][kv * head_size_ + d];
+                weights[i] = std::exp(capped(dot * factor, number("attn_logit_softcapping", 0)));
+                total += weights[i];
+            }
+            for (std::size_t i = 0; i < q.size(); ++i) {
+                for (std::size_t d = 0; d < head_size_; ++d) {
+                    attended[head * head_size_ + d] += weights[i] / total * v[i][kv * head_size_ + d];
+                }
+            }
+        }
+        return attended;
+    }
+    static double gelu_tanh(double x)
+    {
+        return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+    }
+    Vector feed_forward(const std::string& blk, const Vector& x, std::size_t l) const
+    {
+        Vector up = product(blk + "ffn_up", x);
+        Vector gate;
+        if (traits_.gated && traits_.fused) {
+            gate = part(up, 0, up.size() / 2);
+            up = part(up, up.size() / 2, up.size() / 2);
+        } else if (traits_.gated) {
+            gate = product(blk + "ffn_gate", x);
+        }
+        for (std::size_t i = 0; i < up.size(); ++i) {
+            double& u = up[i];
+            if (traits_.gated) {
+                u *= traits_.gemma ? gelu_tanh(gate[i]) : gate[i] / (1 + std::exp(-gate[i]));
+            } else if (name_ == "apertus") {
+                const auto at = [&](const char* key) { return static_cast<double>(file_.floats(key)[l]); };
+                const double beta = at("xielu.beta");
+                const double p = std::log1p(std::exp(at("xielu.alpha_p")));
+                const double n = beta + std::log1p(std::exp(at("xielu.alpha_n")));
+                u = u > 0 ? p * u * u + beta * u
+                          : n * (std::expm1(std::min(u, at("xielu.eps"))) - u) + beta * u;
+            } else {
+                u = name_ == "phi2" ? gelu_tanh(u) : 0.5 * u * (1 + std::erf(u / std::sqrt(2.0)));
+            }
+        }
+        return product(blk + "ffn_down", up);
+    }
+    void layer(std::size_t l, std::vector<Vector>& h) const
+    {
+        const std::string blk = "blk." + std::to_string(l) + ".";
+        const std::size_t q_size = heads_ * head_size_;
+        const std::size_t kv_size = kv_heads_ * head_size_;
         std::vector<Vector> q, k, v;
         for (std::size_t p = 0; p < h.size(); ++p) {
-            const Vector x = encoder_ ? h[p] : norm(h[p], blk + "attn_norm");
-            q.push_back(product(blk + "attn_q", x));
-            k.push_back(product(blk + "attn_k", x));
-            v.push_back(product(blk + "attn_v", x));
-            if (!encoder_) rotate(q[p], p), rotate(k[p], p);
+            const Vector x = traits_.norm_before ? norm(h[p], blk + "attn_norm") : h[p];
+            if (traits_.fused) {
+                const Vector all = product(blk + "attn_qkv", x);
+                q.push_back(part(all, 0, q_size));
+                k.push_back(part(all, q_size, kv_size));
+                v.push_back(part(all, q_size + kv_size, kv_size));
+            } else {
+                q.push_back(product(blk + "attn_q", x));
+                k.push_back(product(blk + "attn_k", x));
+                v.push_back(product(blk + "attn_v", x));
+            }
+            if (traits_.head_norms) {
+                norm_heads(q[p], blk + "attn_q_norm");
+                norm_heads(k[p], blk + "attn_k_norm");
+            }
+            if (turns(l)) rotate(q[p], p, l), rotate(k[p], p, l);
+            if (const double growth = number("attention.temperature_scale", 0); growth != 0) {
+                const double length = number("rope.scaling.original_context_length", 0);
+                scale(q[p], 1 + growth * std::log(1 + std::floor(static_cast<double>(p) / length)));
+            }
         }
         for (std::size_t p = 0; p < h.size(); ++p) {
-            Vector attended(width_);
-            const std::size_t seen = encoder_ ? h.size() : p + 1;
-            for (std::size_t head = 0; head < heads_; ++head) {
-                const std::size_t kv = head * kv_heads_ / heads_;
-                Vector scores(seen);
-                double total = 0;
-                for (std::size_t i = 0; i < seen; ++i) {
-                    double dot = 0;
-                    for (std::size_t d = 0; d < size; ++d) dot += q[p][head * size + d] * k[i][kv * size + d];
-                    scores[i] = std::exp(dot / std::sqrt(static_cast<double>(size)));
-                    total += scores[i];
-                }
-                for (std::size_t i = 0; i < seen; ++i) {
-                    for (std::size_t d = 0; d < size; ++d) {
-                        attended[head * size + d] += scores[i] / total * v[i][kv * size + d];
-                    }
-                }
-            }
-            add(h[p], product(blk + "attn_output", attended));
-            if (encoder_) h[p] = norm(h[p], blk + "attn_output_norm");
-            const Vector x = encoder_ ? h[p] : norm(h[p], blk + "ffn_norm");
-            Vector up = product(blk + "ffn_up", x);
-            if (encoder_) {
-                for (double& u : up) u = 0.5 * u * (1 + std::erf(u / std::sqrt(2.0)));
-            } else {
-                const Vector gate = product(blk + "ffn_gate", x);
-                for (std::size_t i = 0; i < up.size(); ++i) up[i] *= gate[i] / (1 + std::exp(-gate[i]));
-            }
-            add(h[p], product(blk + "ffn_down", up));
-            if (encoder_) h[p] = norm(h[p], blk + "layer_output_norm");
+            Vector attended = product(blk + "attn_output", attend(q, k, v, p, l));
+            if (traits_.norm_after) attended = norm(attended, blk + "post_attention_norm");
+            scale(attended, number("residual_scale", 1));
+            const Vector before = h[p];
+            add(h[p], attended);
+            if (traits_.bert) h[p] = norm(h[p], blk + "attn_output_norm");
+            Vector x = traits_.parallel ? before : h[p];
+            if (traits_.norm_before) x = norm(x, blk + (name_ == "phi2" ? "attn_norm" : "ffn_norm"));
+            Vector fed = feed_forward(blk, x, l);
+            if (traits_.norm_after) fed = norm(fed, blk + "post_ffw_norm");
+            scale(fed, number("residual_scale", 1));
+            add(h[p], fed);
+            if (traits_.bert) h[p] = norm(h[p], blk + "layer_output_norm");
         }
     }
 
     const Gguf& file_;
+    const std::string name_;
+    const Traits traits_;
     mutable std::map<std::string, Vector> loaded_;
-    bool encoder_ = false;
-    bool halves_ = false;
-    std::size_t layers_ = 0, width_ = 0, heads_ = 0, kv_heads_ = 0;
+    std::size_t layers_ = 0, width_ = 0, heads_ = 0, kv_heads_ = 0, head_size_ = 0, turned_ = 0, window_ = 0;
     double epsilon_ = 0;
 };
 

@@ -1,0 +1,28 @@
+// Writes the tiny random model of every family into a folder, for the comparison with llama.cpp.
+#include <fstream>
+#include <iostream>
+
+#include "tiny_model.hpp"
+
+int main(int argc, char** argv)
+{
+    if (argc != 3) {
+        std::cerr << "usage: jiphyeon_tiny_models FOLDER f32|q8_0\n";
+        return 2;
+    }
+    for (jiphyeon::test::TinyOptions options : jiphyeon::test::tiny_families()) {
+        if (options.architecture == "exaone4" && options.window != 0) continue;  // theirs go by 64 layers
+        if (std::string(argv[2]) == "q8_0") {
+            // Shallow and wide, since every layer of so small a model adds its rounding of the activations.
+            options.matrices = options.others = jiphyeon::TensorType::q8_0;
+            options.layers = 2;
+            options.width = 256;
+            options.inner = 512;
+        }
+        options.spare_rows = 0;  // llama.cpp refuses them
+        const std::string bytes = jiphyeon::test::tiny_model(options);
+        const std::string path = std::string(argv[1]) + '/' + options.architecture + ".gguf";
+        std::ofstream(path, std::ios::binary) << bytes;
+    }
+    return 0;
+}
