@@ -2,9 +2,12 @@
 //     {"op": "generate", "tokens": [...], "max_tokens": N}   or "text" instead of "tokens"
 //     {"op": "tokenize", "text": "..."}       {"op": "logits", "tokens": [...]} -> float32, base64
 //     {"op": "embed", "texts": [...]}
-// Usage: jiphyeon_engine_bench MODEL [THREADS [ISA]]
+//     {"op": "together", "prompts": [[...], ...], "max_tokens": N}: one thread for each -> the time of them
+//     all
+// Usage: jiphyeon_engine_bench MODEL [THREADS [ISA [GUESS_TOKENS]]]
 #include <chrono>
 #include <cstdlib>
+#include <future>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -19,6 +22,25 @@ std::vector<jiphyeon::TokenId> tokens_of(const jiphyeon::Engine& engine, const j
 {
     if (request.contains("tokens")) return request["tokens"].get<std::vector<jiphyeon::TokenId>>();
     return engine.tokenizer().encode(request["text"].get<std::string>());
+}
+
+json together(jiphyeon::Engine& engine, const json& request)
+{
+    const auto prompts = request.at("prompts").get<std::vector<std::vector<jiphyeon::TokenId>>>();
+    const auto start = std::chrono::steady_clock::now();
+    std::vector<std::future<void>> users;
+    for (const auto& prompt : prompts) {
+        users.push_back(std::async(std::launch::async, [&engine, &request, &prompt] {
+            jiphyeon::GenerateRequest generate;
+            generate.prompt = prompt;
+            generate.max_tokens = request.value("max_tokens", 64u);
+            generate.cache_domain = request.value("cache_domain", "");
+            engine.generate(generate, {});
+        }));
+    }
+    for (std::future<void>& user : users) user.get();
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+    return {{"ms", took.count()}};
 }
 
 json answer(jiphyeon::Engine& engine, const json& request)
@@ -39,6 +61,7 @@ json answer(jiphyeon::Engine& engine, const json& request)
                 {"vectors", jiphyeon::crypto::base64(
                                 {reinterpret_cast<const char*>(vectors.data()), vectors.size() * 4})}};
     }
+    if (op == "together") return together(engine, request);
     jiphyeon::GenerateRequest generate;
     generate.prompt = tokens_of(engine, request);
     generate.max_tokens = request.value("max_tokens", 64u);
@@ -50,6 +73,7 @@ json answer(jiphyeon::Engine& engine, const json& request)
             {"prompt_tokens", out.prompt_tokens},
             {"cached_tokens", out.cached_tokens},
             {"prompt_ms", out.prompt_ms},
+            {"steps", out.steps},
             {"decode_ms", out.decode_ms}};
 }
 
@@ -58,12 +82,13 @@ json answer(jiphyeon::Engine& engine, const json& request)
 int main(int argc, char** argv)
 try {
     if (argc < 2) {
-        std::cerr << "usage: jiphyeon_engine_bench MODEL [THREADS [ISA]]\n";
+        std::cerr << "usage: jiphyeon_engine_bench MODEL [THREADS [ISA [GUESS_TOKENS]]]\n";
         return 2;
     }
     jiphyeon::EngineOptions options;
     if (argc > 2) options.threads = static_cast<unsigned>(std::atoi(argv[2]));
     if (argc > 3) options.isa = jiphyeon::isa_from_name(argv[3]).value_or(jiphyeon::Isa::best);
+    if (argc > 4) options.guess_tokens = static_cast<std::size_t>(std::atoi(argv[4]));
     const auto start = std::chrono::steady_clock::now();
     const auto engine = jiphyeon::open_engine(argv[1], options);
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;

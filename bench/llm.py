@@ -1,10 +1,17 @@
 #!/usr/bin/env python3
 """Speed and results of the engine beside llama.cpp, on the same model files and threads, taking turns in one run.
 
-    bench/run llm [--quick] [--threads N] [--only equality|speed]
+    bench/run llm [--quick] [--threads N] [--only equality|speed|serving]
 
-Speed: a prompt of 512 (and 2,048) tokens, and 64 greedy tokens after a short prompt; medians of runs that alternate.
-llama.cpp gets the batch sizes and the flash attention setting that it was fastest with in a short sweep before.
+Speed: a prompt of 512 (and 2,048) tokens, and 64 greedy tokens after a short prompt, without guesses; medians of runs
+that alternate. llama.cpp gets the batch sizes and the flash attention setting that it was fastest with in a short
+sweep before.
+
+Serving, with the 1.5B: eight users who ask about one document of 1,024 tokens, beside llama.cpp's batched decoding of
+eight sequences that the document was copied to (throughput: all tokens a second from the questions on; rows8, rows16:
+how much longer a step for so many users takes than one for one); answers that quote their evidence, beside llama.cpp
+made to write the same tokens (end to end: from the first token to the last); and a second question on a document
+(first token), beside a cold start of ours.
 
 Equality: on 20 Korean prompts of 50 to 1,500 tokens the first 64 greedy tokens are those of llama.cpp, or at the first
 difference the gap between the two best logits is below the largest difference of logits between both engines at the
@@ -33,9 +40,9 @@ FILES = {
 class Ours:
     name = "jiphyeon"
 
-    def __init__(self, model, threads):
+    def __init__(self, model, threads, guess_tokens=0):
         program = os.environ.get("JIPHYEON_ENGINE_BENCH", ROOT / "build" / "release" / "bench" / "jiphyeon_engine_bench")
-        self.process = subprocess.Popen([str(program), str(model), str(threads)], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([str(program), str(model), str(threads), "best", str(guess_tokens)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         self.loaded = json.loads(self.process.stdout.readline())
 
@@ -60,6 +67,9 @@ class Ours:
 
     def logits(self, tokens):
         return np.frombuffer(base64.b64decode(self.ask(op="logits", tokens=tokens)["logits"]), dtype=np.float32)
+
+    def together(self, prompts, count, domain):
+        return self.ask(op="together", prompts=prompts, max_tokens=count, cache_domain=domain)["ms"]
 
     def vector(self, text):
         return np.frombuffer(base64.b64decode(self.ask(op="embed", texts=[text])["vectors"]), dtype=np.float32)
@@ -101,6 +111,67 @@ class LlamaCpp:
 
     def close(self):
         self.llama.close()
+
+
+class LlamaCppBatch:
+    """Eight sequences in one context, through llama.cpp's C interface."""
+
+    def __init__(self, model, threads, sequences, context):
+        import llama_cpp
+        self.lib, self.sequences = llama_cpp, sequences
+        self.name = f"llama.cpp ({llama_cpp.__version__})"
+        self.model = llama_cpp.llama_model_load_from_file(str(model).encode(), llama_cpp.llama_model_default_params())
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx, params.n_batch, params.n_ubatch, params.n_seq_max = context, 512, 512, sequences + 1
+        params.n_threads = params.n_threads_batch = threads
+        params.kv_unified = True  # a copied prefix is shared, not held eight times
+        self.context = llama_cpp.llama_init_from_model(self.model, params)
+        self.memory = llama_cpp.llama_get_memory(self.context)
+        self.vocabulary = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self.model))
+        self.batch = llama_cpp.llama_batch_init(512, 0, 1)
+
+    def decode(self, rows):
+        """rows: (token, position, sequence, wants logits)."""
+        for i, (token, position, sequence, wanted) in enumerate(rows):
+            self.batch.token[i], self.batch.pos[i] = token, position
+            self.batch.n_seq_id[i], self.batch.seq_id[i][0] = 1, sequence
+            self.batch.logits[i] = wanted
+        self.batch.n_tokens = len(rows)
+        if self.lib.llama_decode(self.context, self.batch) != 0:
+            raise RuntimeError("llama_decode failed")
+
+    def best(self, row):
+        pointer = self.lib.llama_get_logits_ith(self.context, row)
+        return int(np.argmax(np.ctypeslib.as_array(pointer, shape=(self.vocabulary,))))
+
+    def read(self, document):
+        self.lib.llama_memory_clear(self.memory, True)
+        for first in range(0, len(document), 512):
+            part = document[first:first + 512]
+            self.decode([(token, first + i, 0, False) for i, token in enumerate(part)])
+
+    def together(self, document, questions, count):
+        """Milliseconds for the questions and `count` tokens of each answer; the document is there already."""
+        for i in range(len(questions)):
+            self.lib.llama_memory_seq_rm(self.memory, i + 1, -1, -1)
+            self.lib.llama_memory_seq_cp(self.memory, 0, i + 1, 0, len(document))
+        start = time.perf_counter()
+        rows, last = [], []
+        for i, question in enumerate(questions):
+            rows += [(token, len(document) + k, i + 1, k + 1 == len(question)) for k, token in enumerate(question)]
+            last.append(len(rows) - 1)
+        self.decode(rows)
+        tokens = [self.best(row) for row in last]
+        for step in range(count - 1):
+            self.decode([(tokens[i], len(document) + len(question) + step, i + 1, True)
+                         for i, question in enumerate(questions)])
+            tokens = [self.best(i) for i in range(len(questions))]
+        return (time.perf_counter() - start) * 1000
+
+    def close(self):
+        self.lib.llama_batch_free(self.batch)
+        self.lib.llama_free(self.context)
+        self.lib.llama_model_free(self.model)
 
 
 def korean_text():
@@ -165,6 +236,93 @@ def speed(case, model, threads, quick):
     return cases
 
 
+QUESTIONS = ["신청은 누구에게 합니까?", "언제부터 시행합니까?", "예외는 무엇입니까?", "누가 승인합니까?",
+             "비용은 누가 부담합니까?", "기한은 며칠입니까?", "어떤 서류가 필요합니까?", "취소할 수 있습니까?"]
+
+
+def eight_users(model, threads, quick):
+    """Greedy answers without guesses on both sides, so that each has as many steps."""
+    count, runs = 48, 3 if quick else 5
+    ours = Ours(model, threads)
+    peer = LlamaCppBatch(model, threads, len(QUESTIONS), 1024 + len(QUESTIONS) * 128)
+    document = prompts_of(ours, [1024])[0]
+    questions = [ours.ask(op="tokenize", text="\n\n질문: " + question + "\n답:")["tokens"] for question in QUESTIONS]
+    prompts = [document + question for question in questions]
+    ours.together([document + [questions[0][0]]], 1, "department")
+    peer.read(document)
+    mine, theirs = alternate([lambda: ours.together(prompts, count, "department"),
+                              lambda: peer.together(document, questions, count)], runs)
+    total = count * len(questions)
+    cases = [case_of("eight users", "throughput", "tokens/s", [total * 1000 / ms for ms in mine],
+                     [total * 1000 / ms for ms in theirs], peer.name)]
+    peer.close()
+    # Steps alone: long against short answers, the prompts being in the cache but for their last token.
+    single, *many = [[(ours.together((prompts * 2)[:n], 56, "department") - ours.together((prompts * 2)[:n], 8, "department")) / 48
+                      for _ in range(runs)] for n in (1, 8, 16)]
+    for rows, steps in zip((8, 16), many):
+        cases.append(case_of("eight users", f"rows{rows}", "single steps",
+                             [ms / statistics.median(single) for ms in steps], None, None))
+    ours.close()
+    return cases
+
+
+def quoting_answer(model, threads, quick):
+    """Articles of the samples that the model is asked to write out; llama.cpp is made to write the same tokens."""
+    ours, peer = Ours(model, threads, guess_tokens=11), LlamaCpp(model, threads)
+    articles = [part.strip() for path in sorted((ROOT / "samples" / "text").glob("*.md"))
+                for part in path.read_text(encoding="utf-8").split("\n\n") if 150 < len(part) < 400 and "|" not in part]
+    articles = articles[::max(1, len(articles) // (3 if quick else 8))][:3 if quick else 8]
+    mine, theirs = [], []
+    for article in articles:
+        text = ("<|im_start|>user\n다음 글을 한 글자도 바꾸지 말고 그대로 옮겨 쓰십시오.\n\n" + article +
+                "<|im_end|>\n<|im_start|>assistant\n")
+        prompt = [token for token in peer.llama.tokenize(text.encode(), add_bos=False, special=True)]
+        done = ours.ask(op="generate", tokens=prompt, max_tokens=160)
+        mine.append(done["decode_ms"])
+        peer.llama.reset()
+        peer.llama.eval(prompt)
+        start = time.perf_counter()
+        for token in done["tokens"]:
+            peer.best()
+            peer.llama.eval([token])
+        theirs.append((time.perf_counter() - start) * 1000)
+        print(f"  quoted {len(done['tokens'])} tokens in {done['steps']} steps", file=sys.stderr)
+    ours.close()
+    peer.close()
+    # Of each answer the ratio, as answers differ in length.
+    ratios = [b / a for a, b in zip(mine, theirs)]
+    case = case_of("quoting answer", "end to end", "ms", mine, theirs, peer.name, lower_is_better=True)
+    case["ratio"] = statistics.median(ratios)
+    print(f"{'quoting answer':14} ratio by answer: " + " ".join(f"{ratio:.2f}" for ratio in ratios))
+    return [case]
+
+
+def second_question(model, threads, quick):
+    ours = Ours(model, threads)
+    document = prompts_of(ours, [1500])[0]
+    first, second = [ours.ask(op="tokenize", text="\n\n질문: " + question + "\n답:")["tokens"] for question in QUESTIONS[:2]]
+    cold, warm = [], []
+    for run in range(2 if quick else 5):
+        cold.append(ours.together([document + first], 1, f"department {run}"))
+        warm.append(ours.together([document + second], 1, f"department {run}"))
+    ours.close()
+    case = case_of("second question", "first token", "ms", warm, cold, "jiphyeon, cold", lower_is_better=True)
+    return [case]
+
+
+def case_of(case, metric, unit, ours, peer, peer_name, lower_is_better=False):
+    mine, theirs = statistics.median(ours), statistics.median(peer) if peer else None
+    ratio = None if theirs is None else theirs / mine if lower_is_better else mine / theirs
+    print(f"{case:14} {metric:14} {mine:9.2f} {'' if theirs is None else f'{theirs:9.2f}'} {unit}   "
+          f"{'' if ratio is None else f'{ratio:5.2f}x'}   ({min(ours):.2f}-{max(ours):.2f})", flush=True)
+    return {"case": case, "metric": metric, "unit": unit, "ours": mine, "peer": theirs, "peer_name": peer_name,
+            "ratio": ratio, "runs": len(ours)}
+
+
+def serving(model, threads, quick):
+    return eight_users(model, threads, quick) + quoting_answer(model, threads, quick) + second_question(model, threads, quick)
+
+
 def compare(ours, peer, prompt, count):
     """Greedy tokens of both; where they part, whether rounding explains it."""
     mine = ours.greedy(prompt, count)
@@ -218,7 +376,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", choices=["equality", "speed"])
+    parser.add_argument("--only", choices=["equality", "speed", "serving"])
     parser.add_argument("--model", choices=list(FILES))
     options = parser.parse_args()
     cases = []
@@ -226,9 +384,11 @@ def main():
         model = MODELS / file
         if (options.model and options.model != case) or not model.exists():
             continue
-        if options.only != "equality":
+        if options.only in (None, "speed"):
             cases += speed(case, model, options.threads, options.quick)
-        if options.only != "speed":
+        if options.only in (None, "serving") and case == "1.5B Q4_K_M":
+            cases += serving(model, options.threads, options.quick)
+        if options.only in (None, "equality"):
             cases += equality(case, model, options.threads, options.quick)
     print(json.dumps({"suite": "llm", "cases": cases}, ensure_ascii=False))
     return 0

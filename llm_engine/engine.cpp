@@ -1,14 +1,17 @@
 // The engine in this process.
 //
-// Requests take turns: a forward step (one token of an answer, or up to kPromptRows tokens of a prompt) is
-// run by the request's own thread while it holds the turn, and turns are handed out in the order in which
-// they were asked for. So a long prompt delays others by one step at most. Callbacks run without the turn;
-// they may call next_logits and embed of the same engine, but not generate, for which there may be no room
-// until their own request has ended.
+// Every request runs in its caller's thread and asks for one step after the other: its next token with
+// guesses of those behind it, or the next part of its prompt. Steps of several requests that fall together
+// are one (step_batcher.hpp). Prompts are read one at a time, first come first served: two at once would not
+// be done sooner, and one that begins as another did finds those pages already there.
+//
+// Callbacks of a running request may call next_logits and embed of the same engine, but not generate, for
+// which there may be no room until their own request has ended.
 #include <algorithm>
 #include <chrono>
 
 #include "chat_template.hpp"
+#include "copy_draft.hpp"
 #include "fair_gate.hpp"
 #include "gguf.hpp"
 #include "grammar.hpp"
@@ -19,6 +22,7 @@
 #include "model.hpp"
 #include "model_info.hpp"
 #include "sampler.hpp"
+#include "step_batcher.hpp"
 #include "text_stream.hpp"
 #include "tokenizer.hpp"
 
@@ -28,12 +32,26 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Kind = EngineError::Kind;
 
-constexpr std::size_t kPromptRows = 384;  // whole tiles of 12
+constexpr std::size_t kPromptRows = 384;       // whole tiles of 12
+constexpr std::size_t kPromptRowsBeside = 96;  // while answers are being written: they wait no longer
+constexpr std::size_t kGuessRows = Model::kStepRows - kPromptRows;  // at most, beside those of a prompt
 
 double milliseconds_since(Clock::time_point start)
 {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
+
+// One more for a scope.
+class Counted {
+public:
+    explicit Counted(std::atomic<std::size_t>& count) : count_(count) { ++count_; }
+    ~Counted() { --count_; }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+
+private:
+    std::atomic<std::size_t>& count_;
+};
 
 // One request's tokens and how far they are computed.
 struct Sequence {
@@ -61,7 +79,7 @@ private:
     {
         return (tokens + kChunkPositions - 1) / kChunkPositions;
     }
-    bool advance(Sequence& sequence, const std::atomic<bool>* cancel,
+    bool advance(Sequence& sequence, std::span<const TokenId> guess, const std::atomic<bool>* cancel,
                  const std::function<void(std::size_t done)>& on_step, std::vector<float>& logits);
     std::vector<TokenId> encode_whole(const std::string& text) const;
 
@@ -71,10 +89,13 @@ private:
     std::optional<ChatTemplate> template_;
     std::string no_template_;          // why there is none
     std::vector<std::string> pieces_;  // by token; only where the model generates
+    const std::size_t guess_tokens_;
     PrefixCache cache_;
-    FairGate turn_{1};
-    FairGate room_;        // pages of running requests
-    FairGate scoring_{1};  // one next_logits at a time
+    StepBatcher steps_{model_};
+    std::atomic<std::size_t> writing_ = 0;  // requests that are past their prompt
+    FairGate reading_{1};                   // prompts of generate at once
+    FairGate room_;                         // pages that running requests have for themselves
+    FairGate scoring_{1};                   // one next_logits at a time
 };
 
 LocalEngine::LocalEngine(const Gguf& file, const ModelShape& shape, ModelInfo info,
@@ -82,6 +103,7 @@ LocalEngine::LocalEngine(const Gguf& file, const ModelShape& shape, ModelInfo in
     : info_(std::move(info)),
       model_(file, shape, options.threads, kernels_for(options.isa)),
       tokenizer_(make_tokenizer(file)),
+      guess_tokens_(std::min(options.guess_tokens, kGuessRows)),
       cache_(shape.kv(), options.prefix_cache_bytes),
       room_(kContexts * pages_for(shape.context))
 {
@@ -123,26 +145,31 @@ void LocalEngine::check_prompt(std::span<const TokenId> prompt, std::size_t more
     }
 }
 
-// Computes the tokens that are not done; `logits` are those after the last one. False when cancelled.
-bool LocalEngine::advance(Sequence& sequence, const std::atomic<bool>* cancel,
+// Computes the tokens that are not done and, in the last step, those of `guess` after them. `logits` are
+// those after the last token and after each of the guess, one after the other. False when cancelled.
+bool LocalEngine::advance(Sequence& sequence, std::span<const TokenId> guess, const std::atomic<bool>* cancel,
                           const std::function<void(std::size_t done)>& on_step, std::vector<float>& logits)
 {
-    while (sequence.pages.size() < pages_for(sequence.tokens.size())) {
+    while (sequence.pages.size() < pages_for(sequence.tokens.size() + guess.size())) {
         sequence.pages.push_back(std::make_shared<KvPage>(model_.shape().kv()));
     }
+    std::vector<std::size_t> wanted;
     while (sequence.done < sequence.tokens.size()) {
-        const std::size_t count = std::min(kPromptRows, sequence.tokens.size() - sequence.done);
+        const std::size_t most = writing_ == 0 ? kPromptRows : kPromptRowsBeside;
+        const std::size_t count = std::min(most, sequence.tokens.size() - sequence.done);
         std::vector<Row> rows;
         for (std::size_t i = sequence.done; i < sequence.done + count; ++i) {
             rows.push_back({sequence.tokens[i], i, 0, i + 1, &sequence.pages});
         }
-        const bool last = sequence.done + count == sequence.tokens.size();
-        const std::size_t wanted = count - 1;
-        {
-            const Units turn(turn_, 1, cancel);
-            if (!turn.held() || (cancel != nullptr && cancel->load())) return false;
-            model_.forward(rows, {&wanted, last ? 1u : 0u}, logits);
+        if (sequence.done + count == sequence.tokens.size()) {
+            wanted.push_back(count - 1);
+            for (const TokenId id : guess) {
+                const std::size_t position = sequence.tokens.size() + wanted.size() - 1;
+                wanted.push_back(rows.size());
+                rows.push_back({id, position, 0, position + 1, &sequence.pages});
+            }
         }
+        if (!steps_.compute(rows, wanted, logits, cancel)) return false;
         sequence.done += count;
         if (on_step) on_step(sequence.done);
     }
@@ -157,7 +184,7 @@ std::vector<float> LocalEngine::next_logits(std::span<const TokenId> prompt, std
     PrefixCache::Found found = cache_.find(cache_domain, prompt);
     Sequence sequence{{prompt.begin(), prompt.end()}, found.tokens, std::move(found.pages)};
     std::vector<float> logits;
-    advance(sequence, nullptr, nullptr, logits);
+    advance(sequence, {}, nullptr, nullptr, logits);
     cache_.keep(cache_domain, sequence.tokens, sequence.pages);
     return logits;
 }
@@ -178,6 +205,8 @@ private:
 
     void read_prompt();
     void decode();
+    bool compute();
+    std::span<const float> next_logits() const;
     bool fill_slots();
     bool fill(const std::string& name);
     std::optional<TokenId> next_token();
@@ -193,10 +222,14 @@ private:
     LocalEngine& engine_;
     const GenerateRequest& request_;
     const GenerateEvents& events_;
+    std::optional<Units> room_;
     std::optional<GrammarState> grammar_;
     TextStream stream_;
     Sequence sequence_;
-    std::vector<float> logits_;
+    CopyDraft draft_;
+    std::vector<TokenId> guess_;  // of the last step
+    std::size_t true_guesses_ = 0;
+    std::vector<float> logits_;  // after the token before the guess, and after each of it
     crypto::Sha256 hash_;
     std::size_t since_ = 0;  // where the text after the last slot begins
     bool finished_ = false;
@@ -206,6 +239,7 @@ private:
 Generated Generation::run()
 {
     const auto start = Clock::now();
+    result_.prompt_tokens = request_.prompt.size();
     read_prompt();
     result_.prompt_ms = milliseconds_since(start);
     const auto decode_start = Clock::now();
@@ -222,44 +256,75 @@ Generated Generation::run()
 
 void Generation::read_prompt()
 {
+    const Units reading(engine_.reading_, 1, request_.cancel);
+    if (!reading.held()) return finish(Finish::cancelled);
     PrefixCache::Found found = engine_.cache_.find(request_.cache_domain, request_.prompt);
     sequence_ = {request_.prompt, found.tokens, std::move(found.pages)};
-    result_.prompt_tokens = request_.prompt.size();
     result_.cached_tokens = found.tokens;
+
+    const std::size_t shared = found.tokens / kChunkPositions;
+    room_.emplace(engine_.room_, engine_.pages_for(request_.prompt.size() + request_.max_tokens) - shared,
+                  request_.cancel);
+    if (!room_->held()) return finish(Finish::cancelled);
     const bool done = engine_.advance(
-        sequence_, request_.cancel,
+        sequence_, {}, request_.cancel,
         [this](std::size_t count) {
             if (events_.on_prompt) events_.on_prompt(count, request_.prompt.size());
         },
         logits_);
-    if (!done) finish(Finish::cancelled);
+    if (!done) return finish(Finish::cancelled);
+    // The last page will be written to unless it is full.
+    const std::size_t full = request_.prompt.size() / kChunkPositions * kChunkPositions;
+    engine_.cache_.keep(request_.cache_domain, std::span(sequence_.tokens).first(full), sequence_.pages);
 }
 
 void Generation::decode()
 {
+    const Counted writing(engine_.writing_);
     while (!finished_) {
         if (grammar_ && !fill_slots()) return;
         if (grammar_ && grammar_->must_end()) return finish(Finish::end);
         if (result_.tokens.size() >= request_.max_tokens) return finish(Finish::length);
-        if (!engine_.advance(sequence_, request_.cancel, nullptr, logits_)) return finish(Finish::cancelled);
+        if (!compute()) return finish(Finish::cancelled);
+        std::optional<StepBatcher::Soon> soon(engine_.steps_);
 
         const std::optional<TokenId> token = next_token();
         if (!token) {
             // Text may not go on, but a slot may be next.
             const std::optional<std::string> slot = grammar_ ? grammar_->may_slot() : std::nullopt;
             if (slot) {
+                soon.reset();  // what fills it may take long
                 if (!fill(*slot)) return;
                 continue;
             }
             if (grammar_ && grammar_->may_end()) return finish(Finish::end);
             throw EngineError(Kind::bad_request, "the grammar allows none of the model's tokens");
         }
-        hash_.update({reinterpret_cast<const char*>(logits_.data()), logits_.size() * sizeof(float)});
+        hash_.update({reinterpret_cast<const char*>(next_logits().data()), next_logits().size_bytes()});
         if (engine_.tokenizer_->ends_generation(*token)) return finish(Finish::end);
         const std::string& piece = engine_.pieces_[static_cast<std::size_t>(*token)];
         if (grammar_) grammar_->advance(piece);
         if (!append(*token, piece)) return;
     }
+}
+
+// Sees to it that next_logits() are there. False when cancelled.
+bool Generation::compute()
+{
+    if (sequence_.done == sequence_.tokens.size()) return true;
+    if (!guess_.empty()) draft_.learn(guess_.size(), true_guesses_);
+    const std::size_t left = request_.max_tokens - result_.tokens.size();
+    const auto guess = draft_.guess(sequence_.tokens, std::min(engine_.guess_tokens_, left - 1));
+    guess_.assign(guess.begin(), guess.end());
+    true_guesses_ = 0;
+    ++result_.steps;
+    return engine_.advance(sequence_, guess_, request_.cancel, nullptr, logits_);
+}
+
+std::span<const float> Generation::next_logits() const
+{
+    const std::size_t size = engine_.info_.vocabulary;
+    return std::span(logits_).subspan(true_guesses_ * size, size);
 }
 
 // The best token that may follow. At a place where either a slot or text may come, text comes only where it
@@ -268,12 +333,12 @@ std::optional<TokenId> Generation::next_token()
 {
     const std::uint64_t position = sequence_.tokens.size();
     if (!grammar_) {
-        const std::size_t size = engine_.pieces_.size();
-        const auto token = choose_token({logits_.data(), size}, request_.sampling, position, nullptr);
+        const auto token =
+            choose_token(next_logits().first(engine_.pieces_.size()), request_.sampling, position, nullptr);
         if (!token) throw EngineError(Kind::malformed, "the model's logits are not numbers");
         return token;
     }
-    const std::span<const float> logits(logits_.data(), engine_.pieces_.size());
+    const std::span<const float> logits = next_logits().first(engine_.pieces_.size());
     const auto allowed = [this](TokenId id) { return may_follow(id); };
     if (grammar_->may_slot()) {
         const auto unbidden = choose_token(logits, request_.sampling, position, nullptr);
@@ -292,6 +357,12 @@ bool Generation::may_follow(TokenId id) const
 
 bool Generation::append(TokenId id, std::string_view bytes)
 {
+    // A token that was guessed has been computed with the step before.
+    const bool computed = sequence_.done == sequence_.tokens.size();
+    if (computed && true_guesses_ < guess_.size() && guess_[true_guesses_] == id) {
+        ++sequence_.done;
+        ++true_guesses_;
+    }
     sequence_.tokens.push_back(id);
     result_.tokens.push_back(id);
     stream_.push(bytes);
@@ -344,14 +415,6 @@ bool Generation::fill(const std::string& name)
 Generated LocalEngine::generate(const GenerateRequest& request, const GenerateEvents& events)
 {
     check_prompt(request.prompt, request.max_tokens);
-    const Units room(room_, pages_for(request.prompt.size() + request.max_tokens), request.cancel);
-    if (!room.held()) {
-        Generated nothing;
-        nothing.finish = Generated::Finish::cancelled;
-        nothing.prompt_tokens = request.prompt.size();
-        nothing.logits_hash = crypto::Sha256().finish();
-        return nothing;
-    }
     return Generation(*this, request, events).run();
 }
 
@@ -393,10 +456,7 @@ std::vector<float> LocalEngine::embed(std::span<const std::string> texts)
         }
         std::vector<std::size_t> wanted(rows.size());
         for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = i;
-        {
-            const Units turn(turn_, 1, nullptr);
-            model_.forward(rows, wanted, hidden);
-        }
+        steps_.compute(rows, wanted, hidden, nullptr);
         std::size_t row = 0;
         for (std::size_t i = 0; i < sizes.size(); ++i) {
             model_.pool(hidden.data() + row * model_.shape().width, sizes[i],

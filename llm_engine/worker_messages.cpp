@@ -157,6 +157,7 @@ void fields(Io& io, V& value)
     io.choice(value.options.isa, Isa::amx);
     io.size(value.options.context_tokens);
     io.size(value.options.prefix_cache_bytes);
+    io.size(value.options.guess_tokens);
     optional_digest(io, value.options.sha256);
 }
 
@@ -227,6 +228,7 @@ void fields(Io& io, V& value)
     io.field(value.logits_hash);
     io.size(value.prompt_tokens);
     io.size(value.cached_tokens);
+    io.size(value.steps);
     io.field(value.prompt_ms);
     io.field(value.decode_ms);
 }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -104,6 +105,62 @@ TEST(Engine, ACachedPrefixGivesTheSameBytesAsAColdStart)
     GenerateRequest stranger = request_of(*engine, kLongText, 1);
     stranger.cache_domain = "department 4";
     EXPECT_EQ(engine->generate(stranger, {}).cached_tokens, 0u) << "another domain's pages are out of reach";
+}
+
+TEST(Engine, GuessingAheadChangesNoAnswer)
+{
+    const ModelFile file(generator());
+    const auto plain = open_engine(file.path(), {.guess_tokens = 0});
+    const auto guessing = open_engine(file.path(), {});
+    std::size_t saved = 0;
+    for (const char* grammar :
+         {"", "root ::= \"article \" [0-9]{1,3} \"; article \" [0-9]{1,3} \"; article \" [0-9]{1,3} \";\"",
+          "root ::= (\"article \" [0-9]{2} <slot:cite> \"; \"){4}"}) {
+        for (const float temperature : {0.0f, 1.0f}) {
+            for (const std::size_t size : {40u, 250u, 700u}) {
+                GenerateRequest request = request_of(*plain, kLongText.substr(0, size), 60);
+                request.grammar = grammar;
+                request.sampling.temperature = temperature;
+                GenerateEvents events;
+                events.on_slot = [](std::string_view, std::string_view) {
+                    return GenerateEvents::SlotFill{"; article 1", false};
+                };
+                const Generated expected = plain->generate(request, events);
+                const Generated got = guessing->generate(request, events);
+                EXPECT_EQ(result_of(got), result_of(expected))
+                    << grammar << ' ' << temperature << ' ' << size;
+                EXPECT_LE(got.steps, expected.steps);
+                saved += expected.steps - got.steps;
+            }
+        }
+    }
+    EXPECT_GT(saved, 50u) << "nothing was guessed";
+}
+
+TEST(Engine, UsersOfOneDocumentAreServedTogetherAndEachAsIfAlone)
+{
+    const ModelFile file(generator());
+    const auto alone = open_engine(file.path(), {});
+    const auto engine = open_engine(file.path(), {});
+    std::vector<std::future<Generated>> users;
+    const auto request_of_user = [&](int i) {
+        GenerateRequest request = request_of(*engine, kLongText.substr(0, 600) + std::to_string(i), 20);
+        request.cache_domain = "department";
+        request.sampling.temperature = i % 2 == 0 ? 0.0f : 1.0f;
+        return request;
+    };
+    for (int i = 0; i < 8; ++i)
+        users.push_back(
+            std::async(std::launch::async, [&, i] { return engine->generate(request_of_user(i), {}); }));
+    std::size_t first_readers = 0;
+    for (int i = 0; i < 8; ++i) {
+        const Generated got = users[static_cast<std::size_t>(i)].get();
+        GenerateRequest request = request_of_user(i);
+        request.cache_domain.clear();
+        EXPECT_EQ(result_of(got), result_of(alone->generate(request, {}))) << i;
+        if (got.cached_tokens == 0) ++first_readers;
+    }
+    EXPECT_EQ(first_readers, 1u) << "the others found the document's pages";
 }
 
 TEST(Engine, TheCacheStaysWithinItsBytes)

@@ -103,6 +103,9 @@ struct EngineOptions {
     Isa isa = Isa::best;
     std::size_t context_tokens = 4096;            // cut to the model's own limit
     std::size_t prefix_cache_bytes = 512u << 20;  // key/value pages kept after a request, shared by prefix
+    // Tokens of an answer that may be guessed from what its prompt says and checked in one step; 0: none.
+    // Changes no result.
+    std::size_t guess_tokens = 11;
     std::optional<std::array<std::uint8_t, 32>> sha256 =
         std::nullopt;  // when given, checked before a byte is parsed
 };
@@ -152,6 +155,7 @@ struct Generated {
     std::array<std::uint8_t, 32> logits_hash{};
     std::size_t prompt_tokens = 0;
     std::size_t cached_tokens = 0;  // of the prompt, taken from the prefix cache
+    std::size_t steps = 0;          // in which the answer was computed
     double prompt_ms = 0;
     double decode_ms = 0;
 };

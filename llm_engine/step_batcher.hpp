@@ -1,0 +1,65 @@
+// Joins the steps that requests want at about the same time into one: weights are then read once for all.
+//
+// There is no thread of its own. Of the callers that wait, the first runs the step for those behind it that
+// fit, in the order in which they came, and hands out the results. A row's result does not depend on the
+// other rows of a step (kernels.hpp), so nobody can tell who was with him but by the clock.
+//
+// Threads: any number.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <exception>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "model.hpp"
+
+namespace jiphyeon {
+
+class StepBatcher {
+public:
+    explicit StepBatcher(Model& model) : model_(model) {}
+
+    // Model::forward() of rows that no other caller has, at most Model::kStepRows. False, and nothing is
+    // computed, when `cancel` became true before it began. An exception of the step reaches all who were in
+    // it.
+    bool compute(std::span<const Row> rows, std::span<const std::size_t> wanted, std::vector<float>& out,
+                 const std::atomic<bool>* cancel);
+
+    // Says that its owner will want a small step in a moment: others' small steps wait for it briefly.
+    class Soon {
+    public:
+        explicit Soon(StepBatcher& batcher);
+        ~Soon();
+        Soon(const Soon&) = delete;
+        Soon& operator=(const Soon&) = delete;
+
+    private:
+        StepBatcher& batcher_;
+    };
+
+private:
+    struct Wish {
+        std::span<const Row> rows;
+        std::span<const std::size_t> wanted;
+        std::vector<float>* out;
+        bool taken = false;
+        bool done = false;
+        std::exception_ptr error = nullptr;
+    };
+    void lead(std::unique_lock<std::mutex>& lock);
+    void run(std::span<Wish* const> wishes);
+
+    Model& model_;  // used by the leader alone
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    // Guarded by mutex_.
+    std::vector<Wish*> waiting_;
+    bool led_ = false;
+    std::size_t soon_ = 0;
+};
+
+}  // namespace jiphyeon
