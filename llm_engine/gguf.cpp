@@ -83,10 +83,17 @@ TensorType GgufTensor::type() const
         case TensorType::f32:
         case TensorType::f16:
         case TensorType::q4_0:
+        case TensorType::q4_1:
         case TensorType::q5_0:
+        case TensorType::q5_1:
         case TensorType::q8_0:
         case TensorType::q4_k:
+        case TensorType::q5_k:
         case TensorType::q6_k:
+        case TensorType::iq4_nl:
+        case TensorType::iq4_xs:
+        case TensorType::bf16:
+        case TensorType::mxfp4:
             return static_cast<TensorType>(type_id);
     }
     throw EngineError(EngineError::Kind::unsupported, "tensor " + std::string(name) + " has type " +

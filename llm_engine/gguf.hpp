@@ -31,11 +31,19 @@ enum class TensorType : std::uint32_t {
     f32 = 0,
     f16 = 1,
     q4_0 = 2,
+    q4_1 = 3,
     q5_0 = 6,
+    q5_1 = 7,
     q8_0 = 8,
     q4_k = 12,
+    q5_k = 13,
     q6_k = 14,
+    iq4_nl = 20,
+    iq4_xs = 23,
+    bf16 = 30,
+    mxfp4 = 39,
 };
+inline constexpr std::size_t kTensorTypes = 40;  // one more than the largest id
 
 struct TensorTypeInfo {
     std::string_view name;       // "Q4_K"

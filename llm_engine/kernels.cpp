@@ -65,19 +65,14 @@ const Kernels& kernels_for(Isa isa)
 
 ActForm act_form(TensorType type)
 {
-    switch (type) {
-        case TensorType::q4_0:
-        case TensorType::q5_0:
-        case TensorType::q8_0:
+    switch (tensor_type_info(static_cast<std::uint32_t>(type))->block_elements) {
+        case 32:
             return ActForm::per_32;
-        case TensorType::q4_k:
-        case TensorType::q6_k:
+        case 256:
             return ActForm::per_256;
-        case TensorType::f32:
-        case TensorType::f16:
-            break;
+        default:
+            return ActForm::plain;
     }
-    return ActForm::plain;
 }
 
 unsigned tile_tokens(std::size_t tokens)

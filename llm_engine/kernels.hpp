@@ -5,16 +5,21 @@
 // register is always one output. No sum ever crosses lanes: the order of every float sum is the order of the
 // columns, whatever the register width. quants.hpp gives the layout of each type.
 //
-// A product of integers is exact. Weights become unsigned bytes (stored value + offset), activations signed
-// bytes in [-127, 127] with one scale per 32 columns (F32-scaled types) or per 256 (K types). Then
-//     32-column types   acc = fma(d_w * d_a, float(sum w a - offset * sum a), acc)              per 32
-//     Q4_K              acc = fma(d_w * d_a, float(sum_j s_j * sum w a), acc)                   per 256
-//                       acc = fma(-(dmin_w * d_a), float(sum_j m_j * sum a), acc)
-//     Q6_K              acc = fma(d_w * d_a, float(sum_j s_j * (sum w a - 32 sum a)), acc)      per 256
+// A product of integers is exact. Weights become unsigned bytes (stored value + offset) or signed ones,
+// activations signed bytes in [-127, 127] with one scale per 32 columns or per 256, as the type's blocks.
+// Then
+//     Q4_0 Q5_0 Q8_0   acc = fma(d_w * d_a, float(sum w a - offset * sum a), acc)              per 32
+//     IQ4_NL MXFP4     the same, where w is the table's entry for a nibble
+//     Q4_1 Q5_1        acc = fma(d_w * d_a, float(sum w a), acc)                               per 32
+//                      acc = fma(m_w * d_a, float(sum a), acc)
+//     Q4_K Q5_K        acc = fma(d_w * d_a, float(sum_j s_j * sum w a), acc)                   per 256
+//                      acc = fma(-(dmin_w * d_a), float(sum_j m_j * sum a), acc)
+//     Q6_K             acc = fma(d_w * d_a, float(sum_j s_j * (sum w a - 32 sum a)), acc)      per 256
+//     IQ4_XS           acc = fma(d_w * d_a, float(sum_j s_j * sum w a), acc)                   per 256
 // where everything inside float(...) is int32 and fits: the largest, Q6_K, stays below 2^27. VNNI, AVX2's
 // 16-bit products and plain C reach the same int32 by different ways, and what follows is one sequence of
-// IEEE operations. F16 and F32 weights are summed in four accumulators by column mod 4, (s0 + s1) + (s2 +
-// s3).
+// IEEE operations. F32, F16 and BF16 weights are summed in four accumulators by column mod 4, (s0 + s1) +
+// (s2 + s3).
 //
 // Other float work (norms, softmax, activation functions, attention) is written once, over a vector of 16
 // lanes that each instruction set provides (kernels_body.hpp): element i of a sum belongs to lane i mod 16
@@ -50,13 +55,16 @@ inline constexpr std::size_t kAttendQueries = 12;
 enum class ActForm : std::uint8_t { plain, per_32, per_256 };
 ActForm act_form(TensorType type);
 
+inline constexpr std::size_t kBiasRows32 = 4;
+inline constexpr std::size_t kBiasRows256 = 16;
+
 // Activations of `tokens` rows, interleaved; only the arrays of one form are set. T = tokens.
 struct ActTile {
     unsigned tokens = 0;
     const float* values = nullptr;        // plain: [columns][T]
     const std::int32_t* quads = nullptr;  // [columns / 4][T], four signed bytes each
     const float* scales = nullptr;        // [blocks][T]
-    // per_32: [blocks][3][T], -8, -16 and -128 times the sum of the block.
+    // per_32: [blocks][4][T], -8, -16, -128 and 1 times the sum of the block.
     // per_256: [blocks][16][T], -32 times the sums of 16 columns.
     const std::int32_t* bias = nullptr;
     const std::int32_t* pairs = nullptr;  // per_256: [blocks][4][T], the sums of two 32s as two int16
@@ -100,7 +108,7 @@ struct AttendChunk {
 
 struct Kernels {
     Isa isa;
-    TypeKernels types[15];  // by TensorType; empty where there is no such type
+    TypeKernels types[kTensorTypes];  // by TensorType; empty where there is no such type
 
     void (*quantize_32)(const float* x, std::size_t columns, const ActTileOut& out);
     void (*quantize_256)(const float* x, std::size_t columns, const ActTileOut& out);

@@ -46,6 +46,13 @@ struct Lanes {
         return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
                 _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
     }
+    static F load_bfloat(const std::uint16_t* p) { return {bfloat_half(p), bfloat_half(p + 8)}; }
+    // 2^(e - 128) of 16 bytes e. Powers below 2^-126 are subnormal: there the second is the larger.
+    static F load_powers(const std::uint8_t* p)
+    {
+        const I e = load_u8(p);
+        return {powers_half(e.a), powers_half(e.b)};
+    }
     static void store_half(std::uint16_t* p, F x)
     {
         constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
@@ -141,6 +148,13 @@ struct Lanes {
     static B right(B x, int bits) { return {_mm256_srli_epi16(x.a, bits), _mm256_srli_epi16(x.b, bits)}; }
     static B low4(B x) { return and_bytes(x, 15); }
     static B high4(B x) { return and_bytes(right(x, 4), 15); }
+    // The byte that each nibble stands for.
+    static B look_up(const std::uint8_t* table, B nibbles)
+    {
+        const __m256i both =
+            _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(table)));
+        return {_mm256_shuffle_epi8(both, nibbles.a), _mm256_shuffle_epi8(both, nibbles.b)};
+    }
     static B flip_sign(B x) { return x; }  // never needed: weights stay signed
     // Bit kQuad of each byte of `bits` as bit 4.
     template <int kQuad>
@@ -189,6 +203,18 @@ struct Lanes {
     };
 
 private:
+    static __m256 bfloat_half(const std::uint16_t* p)
+    {
+        const __m128i upper = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(upper), 16));
+    }
+    static __m256 powers_half(__m256i e)
+    {
+        const __m256i one = _mm256_set1_epi32(1);
+        const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, one), 23);
+        const __m256i subnormal = _mm256_slli_epi32(_mm256_add_epi32(e, one), 21);
+        return _mm256_castsi256_ps(_mm256_max_epi32(normal, subnormal));
+    }
     static __m256 between(__m256i lanes, int begin, int end)
     {
         const __m256i low = _mm256_cmpgt_epi32(_mm256_set1_epi32(begin), lanes);

@@ -30,6 +30,20 @@ struct Lanes {
     {
         return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     }
+    static F load_bfloat(const std::uint16_t* p)
+    {
+        const __m256i upper = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+        return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16));
+    }
+    // 2^(e - 128) of 16 bytes e. Powers below 2^-126 are subnormal: there the second is the larger.
+    static F load_powers(const std::uint8_t* p)
+    {
+        const I e = load_u8(p);
+        const I one = _mm512_set1_epi32(1);
+        const I normal = _mm512_slli_epi32(_mm512_sub_epi32(e, one), 23);
+        const I subnormal = _mm512_slli_epi32(_mm512_add_epi32(e, one), 21);
+        return _mm512_castsi512_ps(_mm512_max_epi32(normal, subnormal));
+    }
     static void store_half(std::uint16_t* p, F x)
     {
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
@@ -98,6 +112,12 @@ struct Lanes {
     static void store_bytes(std::uint8_t* p, B x) { _mm512_storeu_si512(p, x); }
     static B low4(B x) { return _mm512_and_si512(x, _mm512_set1_epi8(15)); }
     static B high4(B x) { return low4(_mm512_srli_epi16(x, 4)); }
+    // The byte that each nibble stands for.
+    static B look_up(const std::uint8_t* table, B nibbles)
+    {
+        const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(table));
+        return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(bytes), nibbles);
+    }
     static B flip_sign(B x) { return _mm512_xor_si512(x, _mm512_set1_epi8(-128)); }
     // Bit kQuad of each byte of `bits` as bit 4.
     template <int kQuad>

@@ -136,6 +136,19 @@ struct Lanes {
     {
         return each([&](int i) { return from_half(p[i]); });
     }
+    static F load_bfloat(const std::uint16_t* p)
+    {
+        return each([&](int i) { return float_of(static_cast<std::uint32_t>(p[i]) << 16); });
+    }
+    // 2^(e - 128) of 16 bytes e. Powers below 2^-126 are subnormal: there the second is the larger.
+    static F load_powers(const std::uint8_t* p)
+    {
+        return each([&](int i) {
+            const std::int32_t normal = (p[i] - 1) * (1 << 23);
+            const std::int32_t subnormal = (p[i] + 1) * (1 << 21);
+            return float_of(static_cast<std::uint32_t>(normal > subnormal ? normal : subnormal));
+        });
+    }
     static void store_half(std::uint16_t* p, const F& x)
     {
         for (int i = 0; i < 16; ++i) p[i] = to_half_one(x.v[i]);
@@ -233,6 +246,11 @@ struct Lanes {
     static B high4(const B& x)
     {
         return each_byte([&](int i) { return x.v[i] >> 4; });
+    }
+    // The byte that each nibble stands for.
+    static B look_up(const std::uint8_t* table, const B& nibbles)
+    {
+        return each_byte([&](int i) { return table[nibbles.v[i]]; });
     }
     static B flip_sign(const B& x) { return x; }  // never needed: weights stay signed
     // Bit kQuad of each byte of `bits` as bit 4.

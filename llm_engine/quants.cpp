@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <bit>
+#include <array>
 #include <cstring>
 #include <new>
 
@@ -14,278 +14,193 @@ namespace {
 constexpr std::size_t kDirectTokens = 4;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-std::uint16_t load_u16(const std::uint8_t* p)
-{
-    std::uint16_t value;
-    std::memcpy(&value, p, sizeof value);
-    return value;
-}
+// `count` pieces of `unit` bytes of a block, which lie together in the file and of 16 rows in a panel.
+struct Field {
+    std::size_t offset = 0;
+    std::size_t unit = 0;
+    std::size_t count = 0;
+};
 
-// Scale and minimum of sub-block j from the 12 bytes of Q4_K.
-void unpack_q4k_scales(const std::uint8_t* b, int j, int& scale, int& minimum)
-{
-    if (j < 4) {
-        scale = b[j] & 63;
-        minimum = b[j + 4] & 63;
-    } else {
-        scale = (b[j + 4] & 15) | ((b[j - 4] >> 6) << 4);
-        minimum = (b[j + 4] >> 4) | ((b[j] >> 6) << 4);
+// How a type's blocks become the part of a panel: their bytes are first put into another order where bits of
+// several columns share a byte, then the fields of 16 rows follow each other, interleaved by pieces.
+struct PanelForm {
+    std::size_t elements;
+    std::array<Field, 3> fields;  // all bytes of the block, in the order of the panel
+    void (*to_panel)(std::uint8_t* block) = nullptr;
+    void (*to_file)(std::uint8_t* block) = nullptr;
+
+    std::size_t block_bytes() const
+    {
+        std::size_t bytes = 0;
+        for (const Field& field : fields) bytes += field.unit * field.count;
+        return bytes;
     }
+};
+
+constexpr std::size_t kBlockBytesMax = 256;
+
+// Fifth bits of 32 elements: bit j of the file's word to bit q of byte i for element j = 4q + i, or back.
+template <std::size_t kAt, bool kToPanel>
+void move_fifth_bits(std::uint8_t* block)
+{
+    std::uint32_t from;
+    std::memcpy(&from, block + kAt, 4);
+    std::uint32_t to = 0;
+    for (unsigned j = 0; j < 32; ++j) {
+        const unsigned in_panel = j % 4 * 8 + j / 4;
+        to |= kToPanel ? (from >> j & 1u) << in_panel : (from >> in_panel & 1u) << j;
+    }
+    std::memcpy(block + kAt, &to, 4);
 }
 
-// The 256 six-bit values of a Q6_K block, 0 … 63.
-void unpack_q6k(const std::uint8_t* block, std::uint8_t* out)
+// Q5_K: bit s of byte j for element j of sub-block s to bit q of byte 4s + i, or back.
+template <bool kToPanel>
+void move_fifth_bits_k(std::uint8_t* block)
 {
-    for (int half = 0; half < 2; ++half, out += 128) {
-        const std::uint8_t* const ql = block + 64 * half;
-        const std::uint8_t* const qh = block + 128 + 32 * half;
-        for (int l = 0; l < 32; ++l) {
-            out[l] = static_cast<std::uint8_t>((ql[l] & 15) | ((qh[l] & 3) << 4));
-            out[l + 32] = static_cast<std::uint8_t>((ql[l + 32] & 15) | (((qh[l] >> 2) & 3) << 4));
-            out[l + 64] = static_cast<std::uint8_t>((ql[l] >> 4) | (((qh[l] >> 4) & 3) << 4));
-            out[l + 96] = static_cast<std::uint8_t>((ql[l + 32] >> 4) | ((qh[l] >> 6) << 4));
+    std::uint8_t from[32];
+    std::uint8_t to[32] = {};
+    std::memcpy(from, block + 16, 32);
+    for (unsigned s = 0; s < 8; ++s) {
+        for (unsigned j = 0; j < 32; ++j) {
+            const unsigned byte = 4 * s + j % 4;
+            const unsigned bit = kToPanel ? (from[j] >> s & 1u) : (from[byte] >> (j / 4) & 1u);
+            std::uint8_t& out = kToPanel ? to[byte] : to[j];
+            out = static_cast<std::uint8_t>(out | bit << (kToPanel ? j / 4 : s));
         }
     }
+    std::memcpy(block + 16, to, 32);
 }
 
-void dequantize_q4_0(const std::uint8_t* p, float* out)
+// Q6_K: per sub-block of 16 elements, nibbles of quads 0|1 and 2|3, and their upper bits.
+void to_panel_q6_k(std::uint8_t* block)
 {
-    const float d = half_to_float(load_u16(p));
-    for (int j = 0; j < 16; ++j) {
-        out[j] = d * static_cast<float>((p[2 + j] & 15) - 8);
-        out[j + 16] = d * static_cast<float>((p[2 + j] >> 4) - 8);
-    }
-}
-
-void dequantize_q5_0(const std::uint8_t* p, float* out)
-{
-    const float d = half_to_float(load_u16(p));
-    std::uint32_t high;
-    std::memcpy(&high, p + 2, 4);
-    for (int j = 0; j < 16; ++j) {
-        const int low_bit = static_cast<int>((high >> j) & 1u) << 4;
-        const int high_bit = static_cast<int>((high >> (j + 16)) & 1u) << 4;
-        out[j] = d * static_cast<float>(((p[6 + j] & 15) | low_bit) - 16);
-        out[j + 16] = d * static_cast<float>(((p[6 + j] >> 4) | high_bit) - 16);
-    }
-}
-
-void dequantize_q8_0(const std::uint8_t* p, float* out)
-{
-    const float d = half_to_float(load_u16(p));
-    for (int j = 0; j < 32; ++j) out[j] = d * static_cast<float>(static_cast<std::int8_t>(p[2 + j]));
-}
-
-void dequantize_q4_k(const std::uint8_t* p, float* out)
-{
-    const float d = half_to_float(load_u16(p));
-    const float dmin = half_to_float(load_u16(p + 2));
-    for (int j = 0; j < 8; ++j) {
-        int scale = 0;
-        int minimum = 0;
-        unpack_q4k_scales(p + 4, j, scale, minimum);
-        const float step = d * static_cast<float>(scale);
-        const float shift = dmin * static_cast<float>(minimum);
-        const std::uint8_t* const bytes = p + 16 + (j / 2) * 32;
-        for (int l = 0; l < 32; ++l) {
-            const int q = j % 2 == 0 ? bytes[l] & 15 : bytes[l] >> 4;
-            out[32 * j + l] = step * static_cast<float>(q) - shift;
-        }
-    }
-}
-
-void dequantize_q6_k(const std::uint8_t* p, float* out)
-{
-    const float d = half_to_float(load_u16(p + 208));
     std::uint8_t values[256];
-    unpack_q6k(p, values);
-    for (int i = 0; i < 256; ++i) {
-        const float step = d * static_cast<float>(static_cast<std::int8_t>(p[192 + i / 16]));
-        out[i] = step * static_cast<float>(values[i] - 32);
-    }
-}
-
-// --- into panels: one block of row r ---
-
-void pack_q4_0(const std::uint8_t* block, std::size_t r, std::uint8_t* out)
-{
-    std::memcpy(out + 2 * r, block, 2);
-    for (std::size_t e = 0; e < 4; ++e) std::memcpy(out + 32 + e * 64 + r * 4, block + 2 + 4 * e, 4);
-}
-
-void pack_q5_0(const std::uint8_t* block, std::size_t r, std::uint8_t* out)
-{
-    std::memcpy(out + 2 * r, block, 2);
-    std::uint32_t high;
-    std::memcpy(&high, block + 2, 4);
-    for (unsigned element = 0; element < 32; ++element) {
-        const unsigned bit = (high >> element) & 1u;
-        std::uint8_t& byte = out[32 + r * 4 + element % 4];
-        byte = static_cast<std::uint8_t>(byte | (bit << (element / 4)));
-    }
-    for (std::size_t e = 0; e < 4; ++e) std::memcpy(out + 96 + e * 64 + r * 4, block + 6 + 4 * e, 4);
-}
-
-void pack_q8_0(const std::uint8_t* block, std::size_t r, std::uint8_t* out)
-{
-    std::memcpy(out + 2 * r, block, 2);
-    for (std::size_t e = 0; e < 8; ++e) std::memcpy(out + 32 + e * 64 + r * 4, block + 2 + 4 * e, 4);
-}
-
-void pack_q4_k(const std::uint8_t* block, std::size_t r, std::uint8_t* out)
-{
-    std::memcpy(out + 2 * r, block, 2);
-    std::memcpy(out + 32 + 2 * r, block + 2, 2);
-    for (std::size_t i = 0; i < 12; ++i) out[64 + i * 16 + r] = block[4 + i];
-    for (std::size_t e = 0; e < 32; ++e) std::memcpy(out + 256 + e * 64 + r * 4, block + 16 + 4 * e, 4);
-}
-
-void pack_q6_k(const std::uint8_t* block, std::size_t r, std::uint8_t* out)
-{
-    std::memcpy(out + 2 * r, block + 208, 2);
-    std::uint8_t values[256];
-    unpack_q6k(block, values);
+    unpack_q6_k(block, values);
+    constexpr std::uint32_t kLow = 0x0f0f0f0fu;
+    constexpr std::uint32_t kHigh = 0x30303030u;
     for (std::size_t j = 0; j < 16; ++j) {
-        out[32 + j * 16 + r] = block[192 + j];
         std::uint32_t quad[4];
         std::memcpy(quad, values + 16 * j, 16);
-        constexpr std::uint32_t kLow = 0x0f0f0f0fu;
-        constexpr std::uint32_t kHigh = 0x30303030u;
         const std::uint32_t words[3] = {(quad[0] & kLow) | ((quad[1] & kLow) << 4),
                                         (quad[2] & kLow) | ((quad[3] & kLow) << 4),
                                         ((quad[0] & kHigh) >> 4) | ((quad[1] & kHigh) >> 2) |
                                             (quad[2] & kHigh) | ((quad[3] & kHigh) << 2)};
-        for (std::size_t k = 0; k < 3; ++k) std::memcpy(out + 288 + j * 192 + k * 64 + r * 4, &words[k], 4);
+        std::memcpy(block + 12 * j, words, 12);
     }
 }
 
-// Where and how a type's blocks lie in a panel.
-struct PanelForm {
-    std::size_t elements;
-    std::size_t block_bytes;
-    std::size_t panel_bytes;
-    void (*dequantize)(const std::uint8_t* block, float* out);
-    void (*pack)(const std::uint8_t* block, std::size_t row, std::uint8_t* out);
-};
+void to_file_q6_k(std::uint8_t* block)
+{
+    std::uint8_t values[256];
+    for (std::size_t i = 0; i < 256; ++i) {
+        const std::size_t quad = i % 16 / 4;
+        const std::uint8_t* const p = block + i / 16 * 12 + i % 4;
+        const unsigned low = (p[quad / 2 * 4] >> (quad % 2 * 4)) & 15u;
+        const unsigned high = (p[8] >> (2 * quad)) & 3u;
+        values[i] = static_cast<std::uint8_t>(low | high << 4);
+    }
+    pack_q6_k(values, block);
+}
 
 const PanelForm& form_of(TensorType type)
 {
-    static constexpr PanelForm kF32 = {
-        1, 4, 64, [](const std::uint8_t* p, float* out) { std::memcpy(out, p, 4); },
-        [](const std::uint8_t* p, std::size_t r, std::uint8_t* out) { std::memcpy(out + 4 * r, p, 4); }};
-    static constexpr PanelForm kF16 = {
-        1, 2, 32, [](const std::uint8_t* p, float* out) { *out = half_to_float(load_u16(p)); },
-        [](const std::uint8_t* p, std::size_t r, std::uint8_t* out) { std::memcpy(out + 2 * r, p, 2); }};
-    static constexpr PanelForm kQ40 = {32, 18, 288, dequantize_q4_0, pack_q4_0};
-    static constexpr PanelForm kQ50 = {32, 22, 352, dequantize_q5_0, pack_q5_0};
-    static constexpr PanelForm kQ80 = {32, 34, 544, dequantize_q8_0, pack_q8_0};
-    static constexpr PanelForm kQ4K = {256, 144, 2304, dequantize_q4_k, pack_q4_k};
-    static constexpr PanelForm kQ6K = {256, 210, 3360, dequantize_q6_k, pack_q6_k};
+    // A single column is too little to go about it one by one: rows are multiples of four.
+    static constexpr PanelForm kFloat = {4, {{{0, 4, 4}}}};
+    static constexpr PanelForm kHalf = {4, {{{0, 2, 4}}}};
+    static constexpr PanelForm kQ40 = {32, {{{0, 2, 1}, {2, 4, 4}}}};  // IQ4_NL too
+    static constexpr PanelForm kQ41 = {32, {{{0, 2, 2}, {4, 4, 4}}}};
+    static constexpr PanelForm kQ50 = {
+        32, {{{0, 2, 1}, {2, 4, 5}}}, move_fifth_bits<2, true>, move_fifth_bits<2, false>};
+    static constexpr PanelForm kQ51 = {
+        32, {{{0, 2, 2}, {4, 4, 5}}}, move_fifth_bits<4, true>, move_fifth_bits<4, false>};
+    static constexpr PanelForm kQ80 = {32, {{{0, 2, 1}, {2, 4, 8}}}};
+    static constexpr PanelForm kMxFp4 = {32, {{{0, 1, 1}, {1, 4, 4}}}};
+    static constexpr PanelForm kQ4K = {256, {{{0, 2, 2}, {4, 1, 12}, {16, 4, 32}}}};
+    static constexpr PanelForm kQ5K = {
+        256, {{{0, 2, 2}, {4, 1, 12}, {16, 4, 40}}}, move_fifth_bits_k<true>, move_fifth_bits_k<false>};
+    static constexpr PanelForm kQ6K = {
+        256, {{{208, 2, 1}, {192, 1, 16}, {0, 4, 48}}}, to_panel_q6_k, to_file_q6_k};
+    static constexpr PanelForm kIq4Xs = {256, {{{0, 2, 1}, {2, 1, 6}, {8, 4, 32}}}};
     switch (type) {
         case TensorType::f32:
-            return kF32;
+            return kFloat;
         case TensorType::f16:
-            return kF16;
+        case TensorType::bf16:
+            return kHalf;
         case TensorType::q4_0:
+        case TensorType::iq4_nl:
             return kQ40;
+        case TensorType::q4_1:
+            return kQ41;
         case TensorType::q5_0:
             return kQ50;
+        case TensorType::q5_1:
+            return kQ51;
         case TensorType::q8_0:
             return kQ80;
+        case TensorType::mxfp4:
+            return kMxFp4;
         case TensorType::q4_k:
             return kQ4K;
+        case TensorType::q5_k:
+            return kQ5K;
+        case TensorType::iq4_xs:
+            return kIq4Xs;
         case TensorType::q6_k:
             break;
     }
     return kQ6K;
 }
 
-// The block of row r out of a panel's block, as the file had it.
-void unpack_block(TensorType type, const std::uint8_t* panel, std::size_t r, std::uint8_t* block)
+template <std::size_t kUnit>
+void interleave(const std::uint8_t* in, std::size_t count, std::size_t r, std::uint8_t* out)
 {
-    const auto quads = [&](std::size_t from, std::size_t to, std::size_t count) {
-        for (std::size_t e = 0; e < count; ++e)
-            std::memcpy(block + to + 4 * e, panel + from + e * 64 + r * 4, 4);
-    };
-    switch (type) {
-        case TensorType::f32:
-            std::memcpy(block, panel + 4 * r, 4);
-            return;
-        case TensorType::f16:
-            std::memcpy(block, panel + 2 * r, 2);
-            return;
-        case TensorType::q4_0:
-            std::memcpy(block, panel + 2 * r, 2);
-            quads(32, 2, 4);
-            return;
-        case TensorType::q5_0: {
-            std::memcpy(block, panel + 2 * r, 2);
-            std::uint32_t high = 0;
-            for (unsigned element = 0; element < 32; ++element) {
-                high |= ((panel[32 + r * 4 + element % 4] >> (element / 4)) & 1u) << element;
-            }
-            std::memcpy(block + 2, &high, 4);
-            quads(96, 6, 4);
-            return;
-        }
-        case TensorType::q8_0:
-            std::memcpy(block, panel + 2 * r, 2);
-            quads(32, 2, 8);
-            return;
-        case TensorType::q4_k:
-            std::memcpy(block, panel + 2 * r, 2);
-            std::memcpy(block + 2, panel + 32 + 2 * r, 2);
-            for (std::size_t i = 0; i < 12; ++i) block[4 + i] = panel[64 + i * 16 + r];
-            quads(256, 16, 32);
-            return;
-        case TensorType::q6_k:
-            break;
+    for (std::size_t i = 0; i < count; ++i) {
+        std::memcpy(out + (i * kPanelRows + r) * kUnit, in + i * kUnit, kUnit);
     }
-    std::memcpy(block + 208, panel + 2 * r, 2);
-    std::memset(block, 0, 192);
-    for (std::size_t j = 0; j < 16; ++j) {
-        block[192 + j] = panel[32 + j * 16 + r];
-        for (std::size_t i = 16 * j; i < 16 * j + 16; ++i) {
-            const std::size_t quad = i % 16 / 4;
-            const std::uint8_t* const p = panel + 288 + j * 192 + r * 4 + i % 4;
-            const unsigned low = (p[quad / 2 * 64] >> (quad % 2 * 4)) & 15u;
-            const unsigned high = (p[128] >> (2 * quad)) & 3u;
-            const std::size_t half = i / 128;
-            const std::size_t l = i % 32;
-            const std::size_t group = i % 128 / 32;
-            std::uint8_t& ql = block[64 * half + l + 32 * (group % 2)];
-            ql = static_cast<std::uint8_t>(ql | (low << (4 * (group / 2))));
-            std::uint8_t& qh = block[128 + 32 * half + l];
-            qh = static_cast<std::uint8_t>(qh | (high << (2 * group)));
-        }
+}
+
+template <std::size_t kUnit>
+void pick_out(const std::uint8_t* in, std::size_t count, std::size_t r, std::uint8_t* out)
+{
+    for (std::size_t i = 0; i < count; ++i) {
+        std::memcpy(out + i * kUnit, in + (i * kPanelRows + r) * kUnit, kUnit);
     }
+}
+
+// Puts a block of the file into the part of a panel for row r.
+void pack_block(const PanelForm& form, const std::uint8_t* block, std::size_t r, std::uint8_t* out)
+{
+    std::uint8_t moved[kBlockBytesMax];
+    if (form.to_panel != nullptr) {
+        std::memcpy(moved, block, form.block_bytes());
+        form.to_panel(moved);
+        block = moved;
+    }
+    for (const Field& field : form.fields) {
+        const auto copy = field.unit == 4 ? interleave<4> : field.unit == 2 ? interleave<2> : interleave<1>;
+        copy(block + field.offset, field.count, r, out);
+        out += field.unit * field.count * kPanelRows;
+    }
+}
+
+// The block of row r, as the file had it.
+void unpack_block(const PanelForm& form, const std::uint8_t* panel, std::size_t r, std::uint8_t* block)
+{
+    for (const Field& field : form.fields) {
+        const auto copy = field.unit == 4 ? pick_out<4> : field.unit == 2 ? pick_out<2> : pick_out<1>;
+        copy(panel, field.count, r, block + field.offset);
+        panel += field.unit * field.count * kPanelRows;
+    }
+    if (form.to_file != nullptr) form.to_file(block);
 }
 
 }  // namespace
 
-float half_to_float(std::uint16_t half)
-{
-    const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
-    const std::uint32_t magnitude = half & 0x7fffu;
-    if (magnitude >= 0x7c00u) {
-        return std::bit_cast<float>(sign | 0x7f800000u | ((magnitude & 0x3ffu) << 13));
-    }
-    if (magnitude >= 0x400u) return std::bit_cast<float>(sign | ((magnitude << 13) + (112u << 23)));
-    const float subnormal = static_cast<float>(magnitude) * 0x1p-24f;
-    return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(subnormal));
-}
-
-void dequantize(TensorType type, const std::uint8_t* data, std::size_t n, float* out)
-{
-    const PanelForm& form = form_of(type);
-    for (std::size_t i = 0; i < n; i += form.elements, data += form.block_bytes)
-        form.dequantize(data, out + i);
-}
-
 std::size_t panel_bytes(TensorType type, std::size_t columns)
 {
     const PanelForm& form = form_of(type);
-    return columns / form.elements * form.panel_bytes;
+    return columns / form.elements * form.block_bytes() * kPanelRows;
 }
 
 void Matrix::Unmap::operator()(std::uint8_t* p) const noexcept
@@ -310,13 +225,15 @@ Matrix::Matrix(const GgufTensor& tensor, ThreadPool& pool)
 
     const PanelForm& form = form_of(type_);
     const std::size_t blocks = columns_ / form.elements;
-    const std::size_t row_bytes = blocks * form.block_bytes;
+    const std::size_t block_bytes = form.block_bytes();
     pool.run(panels(), 8, [&](std::size_t begin, std::size_t end, unsigned) {
         for (std::size_t row = begin * kPanelRows; row < std::min(end * kPanelRows, rows_); ++row) {
-            const std::uint8_t* in = tensor.data.data() + row * row_bytes;
+            const std::uint8_t* in = tensor.data.data() + row * blocks * block_bytes;
             std::uint8_t* out = bytes_.get() + row / kPanelRows * panel_bytes_;
-            for (std::size_t b = 0; b < blocks; ++b, in += form.block_bytes, out += form.panel_bytes) {
-                form.pack(in, row % kPanelRows, out);
+            for (std::size_t b = 0; b < blocks; ++b) {
+                pack_block(form, in, row % kPanelRows, out);
+                in += block_bytes;
+                out += block_bytes * kPanelRows;
             }
         }
     });
@@ -326,10 +243,11 @@ void Matrix::row(std::size_t r, float* out) const
 {
     const PanelForm& form = form_of(type_);
     const std::uint8_t* panel_block = panel(r / kPanelRows);
-    std::uint8_t block[256];
-    for (std::size_t i = 0; i < columns_; i += form.elements, panel_block += form.panel_bytes) {
-        unpack_block(type_, panel_block, r % kPanelRows, block);
-        form.dequantize(block, out + i);
+    std::uint8_t block[kBlockBytesMax];
+    for (std::size_t i = 0; i < columns_; i += form.elements) {
+        unpack_block(form, panel_block, r % kPanelRows, block);
+        dequantize(type_, block, form.elements, out + i);
+        panel_block += form.block_bytes() * kPanelRows;
     }
 }
 
@@ -355,13 +273,13 @@ void Activations::shape(std::size_t tokens, std::size_t columns, bool plain, boo
     if (per_32) {
         grow(per_32_.quads, tokens * columns / 4);
         grow(per_32_.scales, tokens * columns / 32);
-        grow(per_32_.bias, tokens * columns / 32 * 3);
+        grow(per_32_.bias, tokens * columns / 32 * kBiasRows32);
     }
     per_256_.used = per_256;
     if (per_256) {
         grow(per_256_.quads, tokens * columns / 4);
         grow(per_256_.scales, tokens * columns / 256);
-        grow(per_256_.bias, tokens * columns / 16);
+        grow(per_256_.bias, tokens * columns / 256 * kBiasRows256);
         grow(per_256_.pairs, tokens * columns / 64);
     }
 }
@@ -373,7 +291,7 @@ ActTileOut Activations::out(Form& form, const Span& span, std::size_t block) con
     to.tokens = span.tokens;
     to.quads = form.quads.data() + span.first * columns_ / 4;
     to.scales = form.scales.data() + span.first * blocks;
-    to.bias = form.bias.data() + span.first * blocks * (block == 32 ? 3 : 16);
+    to.bias = form.bias.data() + span.first * blocks * (block == 32 ? kBiasRows32 : kBiasRows256);
     to.pairs = block == 32 ? nullptr : form.pairs.data() + span.first * blocks * 4;
     return to;
 }
@@ -411,7 +329,8 @@ ActTile Activations::tile(std::size_t i, ActForm form) const
     const Form& from = form == ActForm::per_32 ? per_32_ : per_256_;
     tile.quads = from.quads.data() + span.first * columns_ / 4;
     tile.scales = from.scales.data() + span.first * (columns_ / block);
-    tile.bias = from.bias.data() + span.first * (columns_ / block) * (block == 32 ? 3 : 16);
+    tile.bias =
+        from.bias.data() + span.first * (columns_ / block) * (block == 32 ? kBiasRows32 : kBiasRows256);
     tile.pairs = from.pairs.data() + span.first * (columns_ / block) * 4;
     return tile;
 }

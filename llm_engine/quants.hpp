@@ -1,14 +1,22 @@
 // Weight matrices in panels, activations in tiles, and their product. kernels.hpp has the arithmetic.
 //
-// Panels (16 rows; a quad is 4 columns of each row, 64 bytes), per block of columns, sizes in bytes:
-//     F32   column: 16 floats (64)                 F16   column: 16 halves (32)
-//     Q4_0  32 columns: 16 halves d; 4 vectors, low nibbles quad e, high nibbles quad e + 4      (288)
-//     Q5_0  32 columns: 16 halves d; 1 vector of fifth bits, bit q for quad q; as Q4_0           (352)
-//     Q8_0  32 columns: 16 halves d; 8 quads of signed bytes                                     (544)
-//     Q4_K  256 columns: 16 halves d; 16 halves dmin; the 12 scale bytes of the file, 16 rows each; 4 chunks
-//           of 8 vectors, low nibbles of sub-block 2c, high ones of 2c + 1                        (2304)
-//     Q6_K  256 columns: 16 halves d; 16 x 16 scales; per sub-block of 16 columns 2 vectors of nibbles (quads
-//           0|1, 2|3) and one of upper bits, bits 2q and 2q + 1 for quad q                        (3360)
+// Panels (16 rows; a quad is 4 columns of each row, 64 bytes), per block of columns, sizes in bytes. "Bytes
+// of the file" of 16 rows lie byte by byte: byte 0 of row 0, of row 1, ...
+//     F32        column: 16 floats (64)            F16, BF16  column: 16 halves (32)
+//     Q4_0, IQ4_NL  32 columns: 16 halves d; 4 vectors, low nibbles quad e, high nibbles quad e + 4  (288)
+//     Q4_1       32 columns: 16 halves d; 16 halves m; as Q4_0                                    (320)
+//     Q5_0       32 columns: 16 halves d; 1 vector of fifth bits, bit q for quad q; as Q4_0        (352)
+//     Q5_1       32 columns: 16 halves d; 16 halves m; as Q5_0                                    (384)
+//     Q8_0       32 columns: 16 halves d; 8 quads of signed bytes                                 (544)
+//     MXFP4      32 columns: 16 exponents; as Q4_0                                                (272)
+//     Q4_K       256 columns: 16 halves d; 16 halves dmin; the 12 scale bytes of the file; 4 chunks of 8
+//                vectors, low nibbles of sub-block 2c, high ones of 2c + 1                       (2304)
+//     Q5_K       256 columns: as Q4_K, but before the chunks 8 vectors of fifth bits, one per sub-block, bit
+//                q for quad q                                                                   (2816)
+//     Q6_K       256 columns: 16 halves d; 16 x 16 scales; per sub-block of 16 columns 2 vectors of nibbles
+//                (quads 0|1, 2|3) and one of upper bits, bits 2q and 2q + 1 for quad q           (3360)
+//     IQ4_XS     256 columns: 16 halves d; the 6 scale bytes of the file; per sub-block of 32 columns 4
+//                vectors as Q4_0                                                                (2176)
 // A row takes as many bytes as in the file, and a matrix lies in memory in the order in which it is read.
 #pragma once
 
@@ -18,15 +26,13 @@
 #include <span>
 #include <vector>
 
+#include "blocks.hpp"
 #include "gguf.hpp"
 #include "kernels.hpp"
 #include "threads.hpp"
 
 namespace jiphyeon {
 
-float half_to_float(std::uint16_t half);
-// n elements of whole blocks as the file has them, by the formulas of the format.
-void dequantize(TensorType type, const std::uint8_t* data, std::size_t n, float* out);
 // Bytes of one panel.
 std::size_t panel_bytes(TensorType type, std::size_t columns);
 

@@ -98,13 +98,16 @@ std::vector<Case> cases()
         };
         // Keys and values are halves, so F32 files are not exact either.
         add(T::f32, T::f32, 1e-6);
-        add(T::f16, T::f32, 1e-6);
+        add(T::f16, T::bf16, 1e-6);
         add(T::q8_0, T::q8_0, 5e-4);
         add(T::q4_0, T::q8_0, 5e-4);
         add(T::q5_0, T::q4_0, 5e-4);
+        add(T::q4_1, T::q5_1, 5e-4);
+        add(T::iq4_nl, T::mxfp4, 5e-4);
         // One scale for 256 activations is coarser than one for 32.
         add(T::q4_k, T::q6_k, 3e-3);
         add(T::q4_k, T::q5_0, 3e-3);  // both forms of activations in one layer
+        add(T::q5_k, T::iq4_xs, 3e-3);
     }
     return all;
 }

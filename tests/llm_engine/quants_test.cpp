@@ -4,14 +4,20 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
 
 #include "tiny_model.hpp"
 
 namespace jiphyeon {
 namespace {
 
-constexpr TensorType kTypes[] = {TensorType::f32,  TensorType::f16,  TensorType::q4_0, TensorType::q5_0,
-                                 TensorType::q8_0, TensorType::q4_k, TensorType::q6_k};
+constexpr TensorType kTypes[] = {TensorType::f32,    TensorType::f16,  TensorType::bf16, TensorType::q4_0,
+                                 TensorType::q4_1,   TensorType::q5_0, TensorType::q5_1, TensorType::q8_0,
+                                 TensorType::q4_k,   TensorType::q5_k, TensorType::q6_k, TensorType::iq4_nl,
+                                 TensorType::iq4_xs, TensorType::mxfp4};
 
 std::string name_of(TensorType type)
 {
@@ -55,6 +61,33 @@ TEST(Dequantize, FollowsTheFormulasOfTheFormats)
                 << name_of(type) << ' ' << i;
         }
     }
+}
+
+std::vector<std::uint8_t> from_hex(const std::string& text)
+{
+    std::vector<std::uint8_t> out;
+    for (std::size_t i = 0; i < text.size(); i += 2)
+        out.push_back(static_cast<std::uint8_t>(std::stoi(text.substr(i, 2), nullptr, 16)));
+    return out;
+}
+
+// data/make_blocks.py says how the values were made.
+TEST(Dequantize, GivesTheBitsOfGgufsOwnReference)
+{
+    std::ifstream data(std::filesystem::path(JIPHYEON_TEST_DATA) / "blocks.jsonl");
+    std::set<TensorType> seen;
+    for (std::string line; std::getline(data, line);) {
+        const nlohmann::json frozen = nlohmann::json::parse(line);
+        const auto type = static_cast<TensorType>(frozen.at("id").get<std::uint32_t>());
+        ASSERT_EQ(name_of(type), frozen.at("type").get<std::string>());
+        const std::vector<std::uint8_t> blocks = from_hex(frozen.at("blocks").get<std::string>());
+        const std::vector<std::uint8_t> expected = from_hex(frozen.at("values").get<std::string>());
+        std::vector<float> values(expected.size() / sizeof(float));
+        dequantize(type, blocks.data(), values.size(), values.data());
+        EXPECT_EQ(std::memcmp(values.data(), expected.data(), expected.size()), 0) << name_of(type);
+        seen.insert(type);
+    }
+    EXPECT_EQ(seen, std::set<TensorType>(std::begin(kTypes), std::end(kTypes)));
 }
 
 TEST(Dequantize, HalvesOfEveryPattern)
@@ -131,22 +164,37 @@ TEST(Product, IsThatOfDequantizedWeightsAndActivations)
     }
 }
 
+// Whether a byte of a block belongs to its halves or is its exponent.
+bool is_float_scale(TensorType type, std::size_t at)
+{
+    switch (type) {
+        case TensorType::q6_k:
+            return at >= 208;
+        case TensorType::q4_1:
+        case TensorType::q5_1:
+        case TensorType::q4_k:
+        case TensorType::q5_k:
+            return at < 4;
+        case TensorType::mxfp4:
+            return at < 1;
+        default:
+            return at < 2;
+    }
+}
+
 // The largest sums that the formats allow: an overflow of int16 or int32 anywhere would show.
 TEST(Product, ExtremeWeightsAndActivationsDoNotOverflow)
 {
     ThreadPool pool(1);
     for (const TensorType type : kTypes) {
-        if (type == TensorType::f32 || type == TensorType::f16) continue;
+        const std::size_t block = tensor_type_info(static_cast<std::uint32_t>(type))->block_bytes;
+        if (act_form(type) == ActForm::plain) continue;
         for (const int fill : {0xff, 0x7f, 0x80, 0x00}) {
             RandomMatrix random(type, 256, 16);
             const std::size_t begin = static_cast<std::size_t>(
                 random.tensor().data.data() - reinterpret_cast<const std::uint8_t*>(random.bytes.data()));
-            const std::size_t block = tensor_type_info(static_cast<std::uint32_t>(type))->block_bytes;
             for (std::size_t i = 0; i < random.tensor().data.size(); ++i) {
-                const std::size_t at = i % block;
-                const bool scale =
-                    type == TensorType::q6_k ? at >= 208 : at < (type == TensorType::q4_k ? 4u : 2u);
-                if (!scale) random.bytes[begin + i] = static_cast<char>(fill);
+                if (!is_float_scale(type, i % block)) random.bytes[begin + i] = static_cast<char>(fill);
             }
             const Matrix matrix(random.tensor(), pool);
             const std::vector<double> weights = test::elements_of(random.tensor());

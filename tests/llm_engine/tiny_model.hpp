@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -65,9 +66,13 @@ inline std::string random_tensor(TensorType type, std::size_t columns, std::size
     std::string out;
     const auto byte = [&] { out.push_back(static_cast<char>(random() & 255)); };
     const auto half = [&](double value) {
-        const std::uint16_t bits =
-            half_of(value * (0.75 + 0.5 * static_cast<double>(random() % 1000) / 1000.0));
+        std::uint16_t bits =
+            half_of(std::abs(value) * (0.75 + 0.5 * static_cast<double>(random() % 1000) / 1000.0));
+        if (value < 0) bits = static_cast<std::uint16_t>(bits | 0x8000);
         out.append(reinterpret_cast<const char*>(&bits), 2);
+    };
+    const auto bytes = [&](int n) {
+        for (int i = 0; i < n; ++i) byte();
     };
     std::normal_distribution<double> normal(mean, spread);
     const std::size_t elements = columns * rows;
@@ -86,28 +91,64 @@ inline std::string random_tensor(TensorType type, std::size_t columns, std::size
                 out.append(reinterpret_cast<const char*>(&bits), 2);
             }
             break;
+        case TensorType::bf16:
+            for (std::size_t i = 0; i < elements; ++i) {
+                const auto value = static_cast<float>(normal(random));
+                out.append(reinterpret_cast<const char*>(&value) + 2, 2);
+            }
+            break;
         case TensorType::q4_0:
         case TensorType::q5_0:
-        case TensorType::q8_0: {
-            const int bytes = type == TensorType::q4_0 ? 16 : type == TensorType::q5_0 ? 20 : 32;
-            const double step = type == TensorType::q4_0 ? 4.6 : type == TensorType::q5_0 ? 9.2 : 74;
+        case TensorType::q8_0:
+        case TensorType::iq4_nl: {
+            const int size = type == TensorType::q5_0 ? 20 : type == TensorType::q8_0 ? 32 : 16;
+            const double step = type == TensorType::q4_0   ? 4.6
+                                : type == TensorType::q5_0 ? 9.2
+                                : type == TensorType::q8_0 ? 74
+                                                           : 70;
             for (std::size_t b = 0; b < elements / 32; ++b) {
                 half(spread / step);
-                for (int i = 0; i < bytes; ++i) byte();
+                bytes(size);
+            }
+            break;
+        }
+        case TensorType::q4_1:
+        case TensorType::q5_1: {
+            const bool fifth = type == TensorType::q5_1;
+            const double step = spread / (fifth ? 9.2 : 4.6);
+            for (std::size_t b = 0; b < elements / 32; ++b) {
+                half(step);
+                half(step * (fifth ? -15.5 : -7.5));
+                bytes(fifth ? 20 : 16);
+            }
+            break;
+        }
+        case TensorType::mxfp4: {
+            const int exponent = 128 + static_cast<int>(std::lround(std::log2(spread / 8)));
+            for (std::size_t b = 0; b < elements / 32; ++b) {
+                out.push_back(static_cast<char>(exponent + static_cast<int>(random() % 2)));
+                bytes(16);
             }
             break;
         }
         case TensorType::q4_k:
+        case TensorType::q5_k:
             for (std::size_t b = 0; b < elements / 256; ++b) {
-                half(spread / 150);
+                half(spread / (type == TensorType::q4_k ? 150 : 310));
                 half(spread / 20);
-                for (int i = 0; i < 140; ++i) byte();
+                bytes(type == TensorType::q4_k ? 140 : 172);
             }
             break;
         case TensorType::q6_k:
             for (std::size_t b = 0; b < elements / 256; ++b) {
-                for (int i = 0; i < 208; ++i) byte();
+                bytes(208);
                 half(spread / 1400);
+            }
+            break;
+        case TensorType::iq4_xs:
+            for (std::size_t b = 0; b < elements / 256; ++b) {
+                half(spread / 1300);
+                bytes(134);
             }
             break;
     }
@@ -367,6 +408,9 @@ inline std::vector<double> elements_of(const GgufTensor& tensor)
     const auto nibble = [](const std::uint8_t* bytes, int i, int span) {  // element i of 2 * span
         return i < span ? bytes[i] & 15 : bytes[i - span] >> 4;
     };
+    const auto fifth = [](const std::uint8_t* bytes, int i) { return (bytes[i / 8] >> (i % 8) & 1) * 16; };
+    constexpr int kCurve[] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+    constexpr double kFp4[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
     for (; p < end; p += tensor_type_info(tensor.type_id)->block_bytes) {
         switch (tensor.type()) {
             case TensorType::f32: {
@@ -378,29 +422,55 @@ inline std::vector<double> elements_of(const GgufTensor& tensor)
             case TensorType::f16:
                 out.push_back(half(p));
                 break;
+            case TensorType::bf16:
+                out.push_back(static_cast<double>(
+                    std::bit_cast<float>(static_cast<std::uint32_t>(p[0] << 16 | p[1] << 24))));
+                break;
             case TensorType::q4_0:
                 for (int i = 0; i < 32; ++i) out.push_back(half(p) * (nibble(p + 2, i, 16) - 8));
                 break;
-            case TensorType::q5_0: {
-                std::uint32_t fifth;
-                std::memcpy(&fifth, p + 2, 4);
+            case TensorType::q4_1:
+                for (int i = 0; i < 32; ++i) out.push_back(half(p) * nibble(p + 4, i, 16) + half(p + 2));
+                break;
+            case TensorType::q5_0:
+                for (int i = 0; i < 32; ++i)
+                    out.push_back(half(p) * (nibble(p + 6, i, 16) + fifth(p + 2, i) - 16));
+                break;
+            case TensorType::q5_1:
+                for (int i = 0; i < 32; ++i)
+                    out.push_back(half(p) * (nibble(p + 8, i, 16) + fifth(p + 4, i)) + half(p + 2));
+                break;
+            case TensorType::iq4_nl:
+                for (int i = 0; i < 32; ++i) out.push_back(half(p) * kCurve[nibble(p + 2, i, 16)]);
+                break;
+            case TensorType::mxfp4:
                 for (int i = 0; i < 32; ++i) {
-                    const int q = nibble(p + 6, i, 16) + static_cast<int>(fifth >> i & 1) * 16;
-                    out.push_back(half(p) * (q - 16));
+                    const int q = nibble(p + 1, i, 16);
+                    out.push_back(std::ldexp(q < 8 ? kFp4[q] : -kFp4[q - 8], p[0] - 127));
                 }
                 break;
-            }
             case TensorType::q8_0:
                 for (int i = 0; i < 32; ++i) out.push_back(half(p) * static_cast<std::int8_t>(p[2 + i]));
                 break;
             case TensorType::q4_k:
+            case TensorType::q5_k:
                 for (int i = 0; i < 256; ++i) {
+                    const bool five = tensor.type() == TensorType::q5_k;
                     const std::uint8_t* const b = p + 4;
                     const int j = i / 32;
                     const int scale = j < 4 ? b[j] % 64 : b[j + 4] % 16 + b[j - 4] / 64 * 16;
                     const int minimum = j < 4 ? b[j + 4] % 64 : b[j + 4] / 16 + b[j] / 64 * 16;
-                    const int q = nibble(p + 16 + i / 64 * 32, i % 64, 32);
+                    const int q = nibble(p + (five ? 48 : 16) + i / 64 * 32, i % 64, 32) +
+                                  (five ? (p[16 + i % 32] >> j & 1) * 16 : 0);
                     out.push_back(half(p) * scale * q - half(p + 2) * minimum);
+                }
+                break;
+            case TensorType::iq4_xs:
+                for (int i = 0; i < 256; ++i) {
+                    const int j = i / 32;
+                    const int upper = (p[2] | p[3] << 8) >> (2 * j) & 3;
+                    const int scale = upper * 16 + (j % 2 == 0 ? p[4 + j / 2] & 15 : p[4 + j / 2] >> 4) - 32;
+                    out.push_back(half(p) * scale * kCurve[nibble(p + 8 + 16 * j, i % 32, 16)]);
                 }
                 break;
             case TensorType::q6_k:

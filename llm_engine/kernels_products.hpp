@@ -1,0 +1,633 @@
+// Products of weight panels with activation tiles, over the `Lanes` of the including file: see
+// kernels_body.hpp. A source reads a block of a panel; kernels.hpp has the formulas, quants.hpp the layouts.
+// kMaxWeight: the largest byte that quad() gives, or 255 where bytes are signed if Lanes::kSigned8, else
+// the stored value + 128.
+#include "blocks.hpp"
+
+namespace jiphyeon {
+namespace {
+
+using F = Lanes::F;
+using I = Lanes::I;
+using B = Lanes::B;
+
+// Rows of the bias of per_32 activations: offset * -1 times the sum.
+constexpr int kNoBias = -1;
+constexpr int kBias8 = 0;
+constexpr int kBias16 = 1;
+constexpr int kBias128 = Lanes::kSigned8 ? kNoBias : 2;
+constexpr int kSums = 3;
+
+F load_halves(const std::uint8_t* p)
+{
+    return Lanes::load_half(reinterpret_cast<const std::uint16_t*>(p));
+}
+F load_floats(const std::uint8_t* p)
+{
+    return Lanes::load(reinterpret_cast<const float*>(p));
+}
+I load_ints(const std::uint8_t* p)
+{
+    return Lanes::load_int(reinterpret_cast<const std::int32_t*>(p));
+}
+
+// The vector of quad kQuad of 8, in 4 vectors of nibbles.
+template <int kQuad>
+B nibble_quad(const std::uint8_t* nibbles)
+{
+    const B v = Lanes::load_bytes(nibbles + (kQuad % 4) * 64);
+    return kQuad < 4 ? Lanes::low4(v) : Lanes::high4(v);
+}
+
+// What nibbles stand for, plus an offset.
+struct NibbleTable {
+    alignas(16) std::uint8_t bytes[16];
+};
+constexpr NibbleTable nibble_table(const std::int8_t (&values)[16], int offset)
+{
+    NibbleTable table{};
+    for (std::size_t i = 0; i < 16; ++i) table.bytes[i] = static_cast<std::uint8_t>(values[i] + offset);
+    return table;
+}
+constexpr NibbleTable kNonLinearBytes = nibble_table(kNonLinear4, Lanes::kSigned8 ? 0 : 128);
+constexpr NibbleTable kFp4Bytes = nibble_table(kDoubledFp4, 16);
+
+// --- panels as stored -------------------------------------------------------------------------------------
+
+// Q4_0, Q4_1, Q5_0 and Q5_1.
+template <bool kHasMinimum, bool kHasFifth>
+struct SourceLinear {
+    static constexpr std::size_t kFifth = kHasMinimum ? 64 : 32;
+    static constexpr std::size_t kNibbles = kHasFifth ? kFifth + 64 : kFifth;
+    static constexpr std::size_t kBytes = kNibbles + 256;
+    static constexpr int kMaxWeight = kHasFifth ? 31 : 15;
+    static constexpr int kBias = kHasMinimum ? kNoBias : kHasFifth ? kBias16 : kBias8;
+    static constexpr bool kMinimum = kHasMinimum;
+    const std::uint8_t* at = nullptr;
+    void block(const std::uint8_t* p) { at = p; }
+    F scale() const { return load_halves(at); }
+    F minimum() const { return load_halves(at + 32); }
+    template <int kQuad>
+    B quad() const
+    {
+        const B nibbles = nibble_quad<kQuad>(at + kNibbles);
+        if constexpr (kHasFifth) return Lanes::or_bit4<kQuad>(nibbles, Lanes::load_bytes(at + kFifth));
+        return nibbles;
+    }
+};
+
+struct SourceQ80 {
+    static constexpr std::size_t kBytes = 544;
+    static constexpr int kMaxWeight = 255;
+    static constexpr int kBias = kBias128;
+    static constexpr bool kMinimum = false;
+    const std::uint8_t* at = nullptr;
+    void block(const std::uint8_t* p) { at = p; }
+    F scale() const { return load_halves(at); }
+    template <int kQuad>
+    B quad() const
+    {
+        const B v = Lanes::load_bytes(at + 32 + kQuad * 64);
+        return Lanes::kSigned8 ? v : Lanes::flip_sign(v);
+    }
+};
+
+struct SourceIQ4NL {
+    static constexpr std::size_t kBytes = 288;
+    static constexpr int kMaxWeight = 255;
+    static constexpr int kBias = kBias128;
+    static constexpr bool kMinimum = false;
+    const std::uint8_t* at = nullptr;
+    void block(const std::uint8_t* p) { at = p; }
+    F scale() const { return load_halves(at); }
+    template <int kQuad>
+    B quad() const
+    {
+        return Lanes::look_up(kNonLinearBytes.bytes, nibble_quad<kQuad>(at + 32));
+    }
+};
+
+struct SourceMXFP4 {
+    static constexpr std::size_t kBytes = 272;
+    static constexpr int kMaxWeight = 31;
+    static constexpr int kBias = kBias16;
+    static constexpr bool kMinimum = false;
+    const std::uint8_t* at = nullptr;
+    void block(const std::uint8_t* p) { at = p; }
+    F scale() const { return Lanes::load_powers(at); }
+    template <int kQuad>
+    B quad() const
+    {
+        return Lanes::look_up(kFp4Bytes.bytes, nibble_quad<kQuad>(at + 16));
+    }
+};
+
+// Q4_K and Q5_K.
+template <bool kHasFifth>
+struct SourceK {
+    static constexpr std::size_t kNibbles = kHasFifth ? 768 : 256;
+    static constexpr std::size_t kBytes = kNibbles + 2048;
+    static constexpr int kMaxWeight = kHasFifth ? 31 : 15;
+    static constexpr std::int32_t kBiasFactor = 0;
+    static constexpr bool kMinimum = true;
+    const std::uint8_t* at = nullptr;
+    alignas(64) std::uint8_t scales[8][16];
+    alignas(64) std::uint8_t minima[8][16];
+    void block(const std::uint8_t* p)
+    {
+        at = p;
+        Lanes::unpack_6bit(p + 64, scales[0], minima[0]);
+    }
+    F scale() const { return load_halves(at); }
+    F minimum() const { return load_halves(at + 32); }
+    I sub_scale(int j) const { return Lanes::load_u8(scales[j]); }
+    I minima_pair(int p) const
+    {
+        return Lanes::join16(Lanes::load_u8(minima[2 * p]), Lanes::load_u8(minima[2 * p + 1]));
+    }
+    template <int kHigh, int kQuad>
+    B quad(int chunk) const
+    {
+        const B v = Lanes::load_bytes(at + kNibbles + (chunk * 8 + kQuad) * 64);
+        const B nibbles = kHigh ? Lanes::high4(v) : Lanes::low4(v);
+        if constexpr (kHasFifth) {
+            return Lanes::or_bit4<kQuad>(nibbles, Lanes::load_bytes(at + 256 + (2 * chunk + kHigh) * 64));
+        }
+        return nibbles;
+    }
+};
+
+struct SourceIQ4XS {
+    using Bytes16 = std::uint8_t [[gnu::vector_size(16)]];
+    static constexpr std::size_t kBytes = 2176;
+    static constexpr int kMaxWeight = 255;
+    static constexpr std::int32_t kBiasFactor = Lanes::kSigned8 ? 0 : 4;  // -32 to -128
+    static constexpr bool kMinimum = false;
+    const std::uint8_t* at = nullptr;
+    alignas(64) std::int8_t scales[8][16];
+    void block(const std::uint8_t* p)
+    {
+        at = p;
+        Bytes16 stored[6];
+        __builtin_memcpy(stored, p + 32, sizeof stored);
+        JIPHYEON_UNROLL(8)
+        for (unsigned j = 0; j < 8; ++j) {
+            const Bytes16 high = stored[j / 4] >> static_cast<std::uint8_t>(j % 4 * 2) & 3;
+            const Bytes16 low = stored[2 + j / 2] >> static_cast<std::uint8_t>(j % 2 * 4) & 15;
+            const Bytes16 scale = (high << 4 | low) - 32;
+            __builtin_memcpy(scales[j], &scale, sizeof scale);
+        }
+    }
+    F scale() const { return load_halves(at); }
+    I sub_scale(int j) const { return Lanes::load_s8(scales[j]); }
+    template <int kHigh, int kQuad>
+    B quad(int chunk) const
+    {
+        const std::uint8_t* const nibbles = at + 128 + (2 * chunk + kHigh) * 256;
+        return Lanes::look_up(kNonLinearBytes.bytes, nibble_quad<kQuad>(nibbles));
+    }
+};
+
+struct SourceQ6K {
+    static constexpr std::size_t kBytes = 3360;
+    const std::uint8_t* at = nullptr;
+    void block(const std::uint8_t* p) { at = p; }
+    F scale() const { return load_halves(at); }
+    I sub_scale(int j) const
+    {
+        return Lanes::load_s8(reinterpret_cast<const std::int8_t*>(at + 32 + j * 16));
+    }
+    template <int kQuad>
+    B quad(int j) const
+    {
+        const std::uint8_t* const p = at + 288 + j * 192;
+        const B low = Lanes::load_bytes(p + (kQuad / 2) * 64);
+        return Lanes::or_bits45<kQuad>(kQuad % 2 ? Lanes::high4(low) : Lanes::low4(low),
+                                       Lanes::load_bytes(p + 128));
+    }
+};
+
+// --- panels unpacked: bytes ready to multiply, scales ready to use ---------------------------------------
+
+template <int kMax, int kBiasRow, bool kHasMinimum>
+struct Unpacked32 {
+    static constexpr std::size_t kBytes = kHasMinimum ? 640 : 576;
+    static constexpr int kMaxWeight = kMax;
+    static constexpr int kBias = kBiasRow;
+    static constexpr bool kMinimum = kHasMinimum;
+    const std::uint8_t* at = nullptr;
+    void block(const std::uint8_t* p) { at = p; }
+    F scale() const { return load_floats(at + 512); }
+    F minimum() const { return load_floats(at + 576); }
+    template <int kQuad>
+    B quad() const
+    {
+        return Lanes::load_bytes(at + kQuad * 64);
+    }
+};
+
+template <int kMax, std::int32_t kFactor, bool kHasMinimum>
+struct UnpackedK {
+    static constexpr std::size_t kBytes = kHasMinimum ? 4992 : 4672;
+    static constexpr int kMaxWeight = kMax;
+    static constexpr std::int32_t kBiasFactor = kFactor;
+    static constexpr bool kMinimum = kHasMinimum;
+    const std::uint8_t* at = nullptr;
+    void block(const std::uint8_t* p) { at = p; }
+    I sub_scale(int j) const { return load_ints(at + 4096 + j * 64); }
+    F scale() const { return load_floats(at + 4608); }
+    F minimum() const { return load_floats(at + 4672); }
+    I minima_pair(int p) const { return load_ints(at + 4736 + p * 64); }
+    template <int kHigh, int kQuad>
+    B quad(int chunk) const
+    {
+        return Lanes::load_bytes(at + ((2 * chunk + kHigh) * 8 + kQuad) * 64);
+    }
+};
+
+struct Unpacked6K {
+    static constexpr std::size_t kBytes = 5184;
+    const std::uint8_t* at = nullptr;
+    void block(const std::uint8_t* p) { at = p; }
+    F scale() const { return load_floats(at + 5120); }
+    I sub_scale(int j) const { return load_ints(at + 4096 + j * 64); }
+    template <int kQuad>
+    B quad(int j) const
+    {
+        return Lanes::load_bytes(at + (j * 4 + kQuad) * 64);
+    }
+};
+
+template <typename Source>
+using Unpacked32Of = Unpacked32<Source::kMaxWeight, Source::kBias, Source::kMinimum>;
+template <typename Source>
+using UnpackedKOf = UnpackedK<Source::kMaxWeight, Source::kBiasFactor, Source::kMinimum>;
+
+void store_floats(std::uint8_t* p, F x)
+{
+    Lanes::store(reinterpret_cast<float*>(p), x);
+}
+void store_ints(std::uint8_t* p, I x)
+{
+    Lanes::store_int(reinterpret_cast<std::int32_t*>(p), x);
+}
+
+template <typename Source>
+void unpack_32(const std::uint8_t* panel, std::size_t columns, std::uint8_t* out)
+{
+    Source source;
+    for (std::size_t b = 0; b < columns / 32; ++b, out += Unpacked32Of<Source>::kBytes) {
+        source.block(panel + b * Source::kBytes);
+        Lanes::store_bytes(out + 0, source.template quad<0>());
+        Lanes::store_bytes(out + 64, source.template quad<1>());
+        Lanes::store_bytes(out + 128, source.template quad<2>());
+        Lanes::store_bytes(out + 192, source.template quad<3>());
+        Lanes::store_bytes(out + 256, source.template quad<4>());
+        Lanes::store_bytes(out + 320, source.template quad<5>());
+        Lanes::store_bytes(out + 384, source.template quad<6>());
+        Lanes::store_bytes(out + 448, source.template quad<7>());
+        store_floats(out + 512, source.scale());
+        if constexpr (Source::kMinimum) store_floats(out + 576, source.minimum());
+    }
+}
+
+template <int kHigh, typename Source>
+void unpack_k_half(const Source& source, int chunk, std::uint8_t* out)
+{
+    out += (2 * chunk + kHigh) * 512;
+    Lanes::store_bytes(out + 0, source.template quad<kHigh, 0>(chunk));
+    Lanes::store_bytes(out + 64, source.template quad<kHigh, 1>(chunk));
+    Lanes::store_bytes(out + 128, source.template quad<kHigh, 2>(chunk));
+    Lanes::store_bytes(out + 192, source.template quad<kHigh, 3>(chunk));
+    Lanes::store_bytes(out + 256, source.template quad<kHigh, 4>(chunk));
+    Lanes::store_bytes(out + 320, source.template quad<kHigh, 5>(chunk));
+    Lanes::store_bytes(out + 384, source.template quad<kHigh, 6>(chunk));
+    Lanes::store_bytes(out + 448, source.template quad<kHigh, 7>(chunk));
+}
+
+template <typename Source>
+void unpack_k(const std::uint8_t* panel, std::size_t columns, std::uint8_t* out)
+{
+    Source source;
+    for (std::size_t b = 0; b < columns / 256; ++b, out += UnpackedKOf<Source>::kBytes) {
+        source.block(panel + b * Source::kBytes);
+        for (int chunk = 0; chunk < 4; ++chunk) {
+            unpack_k_half<0>(source, chunk, out);
+            unpack_k_half<1>(source, chunk, out);
+        }
+        for (int j = 0; j < 8; ++j) store_ints(out + 4096 + j * 64, source.sub_scale(j));
+        store_floats(out + 4608, source.scale());
+        if constexpr (Source::kMinimum) {
+            store_floats(out + 4672, source.minimum());
+            for (int p = 0; p < 4; ++p) store_ints(out + 4736 + p * 64, source.minima_pair(p));
+        }
+    }
+}
+
+void unpack_6k(const std::uint8_t* panel, std::size_t columns, std::uint8_t* out)
+{
+    SourceQ6K source;
+    for (std::size_t b = 0; b < columns / 256; ++b, out += Unpacked6K::kBytes) {
+        source.block(panel + b * SourceQ6K::kBytes);
+        for (int j = 0; j < 16; ++j) {
+            Lanes::store_bytes(out + (j * 4 + 0) * 64, source.quad<0>(j));
+            Lanes::store_bytes(out + (j * 4 + 1) * 64, source.quad<1>(j));
+            Lanes::store_bytes(out + (j * 4 + 2) * 64, source.quad<2>(j));
+            Lanes::store_bytes(out + (j * 4 + 3) * 64, source.quad<3>(j));
+            store_ints(out + 4096 + j * 64, source.sub_scale(j));
+        }
+        store_floats(out + 5120, source.scale());
+    }
+}
+
+// --- products of a panel with a tile of T tokens -----------------------------------------------------------
+
+template <int T, typename Sub>
+[[gnu::always_inline]] inline void dot_tile(Sub (&sub)[T], B weights, const std::int32_t* activations)
+{
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) sub[t].dot(weights, activations[t]);
+}
+
+template <typename Source, int T>
+void product_32(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, float* out,
+                std::size_t stride)
+{
+    using Sub = Lanes::Sub<Source::kMaxWeight>;
+    Source source;
+    const std::int32_t* quads = tile.quads;
+    const std::int32_t* bias = tile.bias;
+    const float* scales = tile.scales;
+    F acc[T];
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) acc[t] = Lanes::zero();
+    for (std::size_t b = 0; b < columns / 32; ++b) {
+        source.block(panel + b * Source::kBytes);
+        Sub sub[T];
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) sub[t].start(Source::kBias == kNoBias ? 0 : bias[Source::kBias * T + t]);
+        dot_tile<T>(sub, source.template quad<0>(), quads + 0 * T);
+        dot_tile<T>(sub, source.template quad<1>(), quads + 1 * T);
+        dot_tile<T>(sub, source.template quad<2>(), quads + 2 * T);
+        dot_tile<T>(sub, source.template quad<3>(), quads + 3 * T);
+        dot_tile<T>(sub, source.template quad<4>(), quads + 4 * T);
+        dot_tile<T>(sub, source.template quad<5>(), quads + 5 * T);
+        dot_tile<T>(sub, source.template quad<6>(), quads + 6 * T);
+        dot_tile<T>(sub, source.template quad<7>(), quads + 7 * T);
+        const F scale = source.scale();
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) {
+            const F d = Lanes::mul(scale, Lanes::set1(scales[t]));
+            acc[t] = Lanes::fma(d, Lanes::to_float(sub[t].finish()), acc[t]);
+        }
+        if constexpr (Source::kMinimum) {
+            const F minimum = source.minimum();
+            JIPHYEON_UNROLL(12)
+            for (int t = 0; t < T; ++t) {
+                const F d = Lanes::mul(minimum, Lanes::set1(scales[t]));
+                const F sum = Lanes::set1(static_cast<float>(bias[kSums * T + t]));
+                acc[t] = Lanes::fma(d, sum, acc[t]);
+            }
+        }
+        quads += 8 * T;
+        bias += kBiasRows32 * T;
+        scales += T;
+    }
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) Lanes::store(out + static_cast<std::size_t>(t) * stride, acc[t]);
+}
+
+template <int kHigh, int T, typename Source>
+[[gnu::always_inline]] inline void sub_block_k(const Source& source, int chunk, const std::int32_t* quads,
+                                               const std::int32_t* bias, I (&total)[T])
+{
+    using Sub = Lanes::Sub<Source::kMaxWeight>;
+    Sub sub[T];
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) {
+        sub[t].start(Source::kBiasFactor == 0 ? 0 : Source::kBiasFactor * (bias[t] + bias[T + t]));
+    }
+    dot_tile<T>(sub, source.template quad<kHigh, 0>(chunk), quads + 0 * T);
+    dot_tile<T>(sub, source.template quad<kHigh, 1>(chunk), quads + 1 * T);
+    dot_tile<T>(sub, source.template quad<kHigh, 2>(chunk), quads + 2 * T);
+    dot_tile<T>(sub, source.template quad<kHigh, 3>(chunk), quads + 3 * T);
+    dot_tile<T>(sub, source.template quad<kHigh, 4>(chunk), quads + 4 * T);
+    dot_tile<T>(sub, source.template quad<kHigh, 5>(chunk), quads + 5 * T);
+    dot_tile<T>(sub, source.template quad<kHigh, 6>(chunk), quads + 6 * T);
+    dot_tile<T>(sub, source.template quad<kHigh, 7>(chunk), quads + 7 * T);
+    const I scale = source.sub_scale(2 * chunk + kHigh);
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) total[t] = Lanes::add_int(total[t], Lanes::mul_int(sub[t].finish(), scale));
+}
+
+template <typename Source, int T>
+void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, float* out,
+               std::size_t stride)
+{
+    Source source;
+    const std::int32_t* quads = tile.quads;
+    const std::int32_t* bias = tile.bias;
+    const std::int32_t* pairs = tile.pairs;
+    const float* scales = tile.scales;
+    F acc[T];
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) acc[t] = Lanes::zero();
+    for (std::size_t b = 0; b < columns / 256; ++b) {
+        source.block(panel + b * Source::kBytes);
+        I total[T];
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) total[t] = Lanes::zero_int();
+        for (int chunk = 0; chunk < 4; ++chunk) {
+            sub_block_k<0, T>(source, chunk, quads, bias, total);
+            sub_block_k<1, T>(source, chunk, quads + 8 * T, bias + 2 * T, total);
+            quads += 16 * T;
+            bias += 4 * T;
+        }
+        const F scale = source.scale();
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) {
+            const F d = Lanes::mul(scale, Lanes::set1(scales[t]));
+            acc[t] = Lanes::fma(d, Lanes::to_float(total[t]), acc[t]);
+        }
+        if constexpr (Source::kMinimum) {
+            JIPHYEON_UNROLL(12)
+            for (int t = 0; t < T; ++t) total[t] = Lanes::zero_int();
+            for (int p = 0; p < 4; ++p) {
+                const I minima = source.minima_pair(p);
+                JIPHYEON_UNROLL(12)
+                for (int t = 0; t < T; ++t) total[t] = Lanes::dot_pair(total[t], minima, pairs[t]);
+                pairs += T;
+            }
+            const F minimum = source.minimum();
+            JIPHYEON_UNROLL(12)
+            for (int t = 0; t < T; ++t) {
+                const F d = Lanes::mul(minimum, Lanes::set1(scales[t]));
+                acc[t] = Lanes::fnma(d, Lanes::to_float(total[t]), acc[t]);
+            }
+        }
+        scales += T;
+    }
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) Lanes::store(out + static_cast<std::size_t>(t) * stride, acc[t]);
+}
+
+template <typename Source, int T>
+void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, float* out,
+                std::size_t stride)
+{
+    using Sub = Lanes::Sub<63>;
+    Source source;
+    const std::int32_t* quads = tile.quads;
+    const std::int32_t* bias = tile.bias;
+    const float* scales = tile.scales;
+    F acc[T];
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) acc[t] = Lanes::zero();
+    for (std::size_t b = 0; b < columns / 256; ++b) {
+        source.block(panel + b * Source::kBytes);
+        I total[T];
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) total[t] = Lanes::zero_int();
+        for (int j = 0; j < 16; ++j) {
+            Sub sub[T];
+            JIPHYEON_UNROLL(12)
+            for (int t = 0; t < T; ++t) sub[t].start(bias[t]);
+            dot_tile<T>(sub, source.template quad<0>(j), quads + 0 * T);
+            dot_tile<T>(sub, source.template quad<1>(j), quads + 1 * T);
+            dot_tile<T>(sub, source.template quad<2>(j), quads + 2 * T);
+            dot_tile<T>(sub, source.template quad<3>(j), quads + 3 * T);
+            const I scale = source.sub_scale(j);
+            JIPHYEON_UNROLL(12)
+            for (int t = 0; t < T; ++t) {
+                total[t] = Lanes::add_int(total[t], Lanes::mul_int(sub[t].finish(), scale));
+            }
+            quads += 4 * T;
+            bias += T;
+        }
+        const F scale = source.scale();
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) {
+            const F d = Lanes::mul(scale, Lanes::set1(scales[t]));
+            acc[t] = Lanes::fma(d, Lanes::to_float(total[t]), acc[t]);
+        }
+        scales += T;
+    }
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) Lanes::store(out + static_cast<std::size_t>(t) * stride, acc[t]);
+}
+
+struct ColumnF32 {
+    static constexpr std::size_t kBytes = 64;
+    static F load(const std::uint8_t* p) { return load_floats(p); }
+};
+struct ColumnF16 {
+    static constexpr std::size_t kBytes = 32;
+    static F load(const std::uint8_t* p) { return load_halves(p); }
+};
+struct ColumnBF16 {
+    static constexpr std::size_t kBytes = 32;
+    static F load(const std::uint8_t* p)
+    {
+        return Lanes::load_bfloat(reinterpret_cast<const std::uint16_t*>(p));
+    }
+};
+
+// columns: a multiple of 4. Six tokens at a time, as each has four accumulators.
+template <typename Column, int T>
+void product_plain(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, float* out,
+                   std::size_t stride)
+{
+    constexpr int kStep = T < 6 ? T : T % 6 == 0 ? 6 : 4;
+    for (int first = 0; first < T; first += kStep) {
+        F acc[4][kStep];
+        for (auto& row : acc) {
+            for (F& lane : row) lane = Lanes::zero();
+        }
+        const float* values = tile.values + first;
+        const std::uint8_t* weights = panel;
+        for (std::size_t k = 0; k < columns; k += 4) {
+            JIPHYEON_UNROLL(4)
+            for (int i = 0; i < 4; ++i) {
+                const F w = Column::load(weights);
+                JIPHYEON_UNROLL(6)
+                for (int t = 0; t < kStep; ++t) acc[i][t] = Lanes::fma(w, Lanes::set1(values[t]), acc[i][t]);
+                weights += Column::kBytes;
+                values += T;
+            }
+        }
+        for (int t = 0; t < kStep; ++t) {
+            const F sum = Lanes::add(Lanes::add(acc[0][t], acc[1][t]), Lanes::add(acc[2][t], acc[3][t]));
+            Lanes::store(out + static_cast<std::size_t>(first + t) * stride, sum);
+        }
+    }
+}
+
+#define JIPHYEON_BY_TOKENS(product, source)                                             \
+    [](const std::uint8_t* panel, std::size_t columns, const ActTile& tile, float* out, \
+       std::size_t stride) {                                                            \
+        switch (tile.tokens) {                                                          \
+            case 1:                                                                     \
+                return product<source, 1>(panel, columns, tile, out, stride);           \
+            case 2:                                                                     \
+                return product<source, 2>(panel, columns, tile, out, stride);           \
+            case 3:                                                                     \
+                return product<source, 3>(panel, columns, tile, out, stride);           \
+            case 4:                                                                     \
+                return product<source, 4>(panel, columns, tile, out, stride);           \
+            case 6:                                                                     \
+                return product<source, 6>(panel, columns, tile, out, stride);           \
+            case 8:                                                                     \
+                return product<source, 8>(panel, columns, tile, out, stride);           \
+            default:                                                                    \
+                return product<source, 12>(panel, columns, tile, out, stride);          \
+        }                                                                               \
+    }
+
+// --- the table by type -------------------------------------------------------------------------------------
+
+template <typename Column>
+constexpr TypeKernels kernels_plain()
+{
+    return {JIPHYEON_BY_TOKENS(product_plain, Column), nullptr, nullptr, 0};
+}
+
+template <typename Source>
+constexpr TypeKernels kernels_32()
+{
+    using Unpacked = Unpacked32Of<Source>;
+    return {JIPHYEON_BY_TOKENS(product_32, Source), JIPHYEON_BY_TOKENS(product_32, Unpacked),
+            unpack_32<Source>, 8 * Unpacked::kBytes};
+}
+
+template <typename Source>
+constexpr TypeKernels kernels_k()
+{
+    using Unpacked = UnpackedKOf<Source>;
+    return {JIPHYEON_BY_TOKENS(product_k, Source), JIPHYEON_BY_TOKENS(product_k, Unpacked), unpack_k<Source>,
+            Unpacked::kBytes};
+}
+
+constexpr void set_products(Kernels& kernels)
+{
+    const auto set = [&](TensorType type, TypeKernels of) {
+        kernels.types[static_cast<std::size_t>(type)] = of;
+    };
+    set(TensorType::f32, kernels_plain<ColumnF32>());
+    set(TensorType::f16, kernels_plain<ColumnF16>());
+    set(TensorType::bf16, kernels_plain<ColumnBF16>());
+    set(TensorType::q4_0, kernels_32<SourceLinear<false, false>>());
+    set(TensorType::q4_1, kernels_32<SourceLinear<true, false>>());
+    set(TensorType::q5_0, kernels_32<SourceLinear<false, true>>());
+    set(TensorType::q5_1, kernels_32<SourceLinear<true, true>>());
+    set(TensorType::q8_0, kernels_32<SourceQ80>());
+    set(TensorType::iq4_nl, kernels_32<SourceIQ4NL>());
+    set(TensorType::mxfp4, kernels_32<SourceMXFP4>());
+    set(TensorType::q4_k, kernels_k<SourceK<false>>());
+    set(TensorType::q5_k, kernels_k<SourceK<true>>());
+    set(TensorType::iq4_xs, kernels_k<SourceIQ4XS>());
+    set(TensorType::q6_k, {JIPHYEON_BY_TOKENS(product_6k, SourceQ6K),
+                           JIPHYEON_BY_TOKENS(product_6k, Unpacked6K), unpack_6k, Unpacked6K::kBytes});
+}
+
+}  // namespace
+}  // namespace jiphyeon
