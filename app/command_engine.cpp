@@ -1,4 +1,4 @@
-// engine: the bare engine, for measuring and comparing; no data folder.
+// engine: the bare engine, for measuring, comparing and making model files; no data folder.
 #include <iostream>
 
 #include "commands.hpp"
@@ -49,6 +49,63 @@ json generate(const EngineCommand& command)
             {"prompt_tokens", out.prompt_tokens},
             {"logits_hash", crypto::hex(out.logits_hash)},
             {"timings_ms", {{"prompt", out.prompt_ms}, {"decode", out.decode_ms}}}};
+}
+
+struct QuantizeCommand {
+    std::string in, out, type;
+    unsigned threads = 2;
+    bool force = false;
+};
+
+json quantize(const QuantizeCommand& command, bool quiet)
+{
+    if (!command.force && std::filesystem::exists(command.out))
+        throw CommandError(CommandError::Kind::usage,
+                           tr("파일이 이미 있습니다. 덮어쓰려면 --force를 주십시오.",
+                              "the file is there already; --force writes over it."),
+                           command.out);
+    ProgressLine line(quiet);
+    QuantizeOptions options{
+        .type = command.type, .threads = command.threads, .replace = command.force, .on_progress = {}};
+    options.on_progress = [&](std::string_view tensor, std::uint64_t done, std::uint64_t total) {
+        line.show(total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 1,
+                  std::string(tensor));
+    };
+    try {
+        const QuantizeReport report = quantize_model(command.in, command.out, options);
+        return {{"file", command.out},
+                {"type", command.type},
+                {"sha256", crypto::hex(hash_model(command.out))},
+                {"bytes_before", report.bytes_before},
+                {"bytes_after", report.bytes_after},
+                {"converted", report.converted},
+                {"converted_twice", report.converted_twice},
+                {"other_type", report.other_type}};
+    } catch (const EngineError& error) {
+        throw CommandError(
+            CommandError::Kind::not_done,
+            tr("모델 파일을 바꾸지 못했습니다: ", "the model file was not converted: ") + error.what(),
+            command.in);
+    }
+}
+
+void show_quantized(const json& reply)
+{
+    const auto mebibytes = [&](const char* field) {
+        return std::to_string(reply[field].get<std::uint64_t>() >> 20) + " MiB";
+    };
+    std::cout << reply["file"].get<std::string>() << ": " << reply["type"].get<std::string>()
+              << tr(", 행렬 ", ", matrices ") << reply["converted"] << "  |  " << mebibytes("bytes_before")
+              << " → " << mebibytes("bytes_after") << "\nSHA-256 " << reply["sha256"].get<std::string>()
+              << "\n";
+    if (reply["converted_twice"] != 0)
+        std::cout << tr("이미 양자화된 행렬이 있어 품질이 더 떨어집니다: ",
+                        "quantised before, and so of less quality than from the original: ")
+                  << reply["converted_twice"] << "\n";
+    if (!reply["other_type"].empty())
+        std::cout << tr("행의 길이가 맞지 않아 Q8_0이나 F16으로 쓴 행렬: ",
+                        "in Q8_0 or F16, as rows are no whole blocks: ")
+                  << reply["other_type"].size() << "\n";
 }
 
 // One line of a batch: the text is under "text"; the reply is `one`'s.
@@ -108,6 +165,22 @@ void add_engine_commands(CLI::App& app, Console& console)
             return json{{"tokens", tokenizer->encode(text, c->special)}};
         });
     });
+
+    auto q = std::make_shared<QuantizeCommand>();
+    CLI::App* quantize_command = engine->add_subcommand(
+        "quantize", tr("모델 파일을 더 작은 형식으로", "a model file in a smaller type"));
+    console.add_output_options(*quantize_command);
+    quantize_command->add_option("IN", q->in, tr("원래 GGUF", "the GGUF file"))
+        ->required()
+        ->check(CLI::ExistingFile);
+    quantize_command->add_option("OUT", q->out, tr("새 GGUF", "the new GGUF file"))->required();
+    quantize_command->add_option("--type", q->type, tr("행렬의 형식", "type of the matrices"))
+        ->required()
+        ->check(CLI::IsMember(quantized_types()));
+    quantize_command->add_option("--threads", q->threads, tr("스레드 수", "threads"))
+        ->check(CLI::Range(1, 256));
+    quantize_command->add_flag("--force", q->force, tr("있는 파일을 덮어쓴다", "write over a file"));
+    quantize_command->callback([=, &console] { console.answer(quantize(*q, console.json), show_quantized); });
 }
 
 }  // namespace jiphyeon::app

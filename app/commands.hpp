@@ -11,7 +11,7 @@ void add_archive_commands(CLI::App& app, Console& console);  // extract, ingest,
 void add_question_commands(CLI::App& app, Console& console);  // search, ask, mask
 void add_account_commands(CLI::App& app, Console& console);   // user, role, label
 void add_audit_commands(CLI::App& app, Console& console);     // audit …
-void add_engine_commands(CLI::App& app, Console& console);    // engine generate, embed, tokenize
+void add_engine_commands(CLI::App& app, Console& console);    // engine generate, embed, tokenize, quantize
 
 // The reply of `audit_verify`. Where the record refuses to open nobody can be asked for it, and the operator
 // at the console has it checked from the files.

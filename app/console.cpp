@@ -143,22 +143,27 @@ ProgressLine::~ProgressLine()
     if (shown_ && ::isatty(STDERR_FILENO)) std::cerr << "\n";
 }
 
-void ProgressLine::show(const json& p)
+void ProgressLine::show(double share, const std::string& what)
 {
     const bool terminal = ::isatty(STDERR_FILENO) != 0;
     const double now = now_s();
     if (quiet_ || (shown_ && now - last_ < (terminal ? 0.1 : 5.0))) return;
     last_ = now;
     shown_ = true;
-    const auto done = p.value("files_done", 0.0), total = p.value("files_total", 0.0);
-    const auto embedded = p.value("embedded", 0.0), to_embed = p.value("to_embed", 0.0);
-    const bool embedding = done >= total && to_embed > 0;
-    const double share = embedding ? embedded / to_embed : (total > 0 ? done / total : 0);
     constexpr int kBar = 30;
     const int filled = static_cast<int>(std::lround(share * kBar));
     std::string line = "[";
     for (int i = 0; i < kBar; ++i) line += i < filled ? "█" : "·";
-    line += "] ";
+    std::cerr << (terminal ? "\r\033[K" : "") << line << "] " << what << (terminal ? "" : "\n") << std::flush;
+}
+
+void ProgressLine::show(const json& p)
+{
+    const auto done = p.value("files_done", 0.0), total = p.value("files_total", 0.0);
+    const auto embedded = p.value("embedded", 0.0), to_embed = p.value("to_embed", 0.0);
+    const bool embedding = done >= total && to_embed > 0;
+    const double share = embedding ? embedded / to_embed : (total > 0 ? done / total : 0);
+    std::string line;
     if (embedding)
         line += tr("벡터 ", "vectors ") + std::to_string(static_cast<long>(embedded)) + "/" +
                 std::to_string(static_cast<long>(to_embed));
@@ -168,7 +173,7 @@ void ProgressLine::show(const json& p)
                 std::to_string(p.value("pages_done", 0L));
     if (p.contains("seconds_left") && p["seconds_left"].is_number())
         line += tr(" · 남은 시간 ", " · left ") + duration_text(p["seconds_left"].get<double>());
-    std::cerr << (terminal ? "\r\033[K" : "") << line << (terminal ? "" : "\n") << std::flush;
+    show(share, line);
 }
 
 std::string duration_text(double seconds)

@@ -61,7 +61,8 @@ class ProgressLine {
 public:
     explicit ProgressLine(bool quiet) : quiet_(quiet) {}
     ~ProgressLine();
-    void show(const nlohmann::json& progress);
+    void show(const nlohmann::json& progress);  // of an ingest
+    void show(double share, const std::string& what);
 
 private:
     bool quiet_;

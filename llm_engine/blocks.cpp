@@ -176,10 +176,39 @@ float half_to_float(std::uint16_t half)
     return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(subnormal));
 }
 
+std::uint16_t float_to_half(float x)
+{
+    const auto bits = std::bit_cast<std::uint32_t>(x);
+    const auto sign = static_cast<std::uint16_t>(bits >> 16 & 0x8000u);
+    const std::uint32_t magnitude = bits & 0x7fffffffu;
+    if (magnitude > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u);
+    if (magnitude >= 0x47800000u) return static_cast<std::uint16_t>(sign | 0x7c00u);
+    if (magnitude < 0x38800000u) {
+        // Adding 0.5 puts the last bit of a subnormal half at the last bit of the sum.
+        const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
+        return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u));
+    }
+    const std::uint32_t odd = magnitude >> 13 & 1u;
+    return static_cast<std::uint16_t>(sign | (magnitude - (112u << 23) + 0xfffu + odd) >> 13);
+}
+
 SubScale sub_scale_k(const std::uint8_t* b, std::size_t j)
 {
     if (j < 4) return {b[j] & 63, b[j + 4] & 63};
     return {(b[j + 4] & 15) | ((b[j - 4] >> 6) << 4), (b[j + 4] >> 4) | ((b[j] >> 6) << 4)};
+}
+
+void put_sub_scale_k(SubScale sub, std::size_t j, std::uint8_t* b)
+{
+    const auto put = [b](std::size_t at, int bits) { b[at] = static_cast<std::uint8_t>(b[at] | bits); };
+    if (j < 4) {
+        put(j, sub.scale);
+        put(j + 4, sub.minimum);
+    } else {
+        put(j + 4, (sub.scale & 15) | (sub.minimum & 15) << 4);
+        put(j - 4, sub.scale >> 4 << 6);
+        put(j, sub.minimum >> 4 << 6);
+    }
 }
 
 void unpack_q6_k(const std::uint8_t* block, std::uint8_t* out)

@@ -34,6 +34,7 @@ inline constexpr std::int8_t kNonLinear4[16] = {-127, -104, -83, -65, -49, -35, 
 inline constexpr std::int8_t kDoubledFp4[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 float half_to_float(std::uint16_t half);
+std::uint16_t float_to_half(float x);  // nearest, ties to even
 
 // Scale and minimum of sub-block j from the 12 bytes of Q4_K and Q5_K.
 struct SubScale {
@@ -41,6 +42,7 @@ struct SubScale {
     int minimum = 0;
 };
 SubScale sub_scale_k(const std::uint8_t* bytes, std::size_t j);
+void put_sub_scale_k(SubScale sub, std::size_t j, std::uint8_t* bytes);  // of zeros, in any order
 
 // The 256 six-bit values of a Q6_K block in the order of the elements, 0 … 63.
 void unpack_q6_k(const std::uint8_t* block, std::uint8_t* out);

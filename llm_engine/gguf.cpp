@@ -77,7 +77,7 @@ const TensorTypeInfo* tensor_type_info(std::uint32_t id)
     return &kTypes[id];
 }
 
-TensorType GgufTensor::type() const
+bool GgufTensor::is_readable() const
 {
     switch (static_cast<TensorType>(type_id)) {
         case TensorType::f32:
@@ -94,8 +94,14 @@ TensorType GgufTensor::type() const
         case TensorType::iq4_xs:
         case TensorType::bf16:
         case TensorType::mxfp4:
-            return static_cast<TensorType>(type_id);
+            return true;
     }
+    return false;
+}
+
+TensorType GgufTensor::type() const
+{
+    if (is_readable()) return static_cast<TensorType>(type_id);
     throw EngineError(EngineError::Kind::unsupported, "tensor " + std::string(name) + " has type " +
                                                           std::string(tensor_type_info(type_id)->name));
 }
@@ -172,6 +178,8 @@ Gguf::Gguf(Gguf&& other) noexcept
       mapping_(std::exchange(other.mapping_, nullptr)),
       sha256_(other.sha256_),
       values_(std::move(other.values_)),
+      entries_(std::move(other.entries_)),
+      alignment_(other.alignment_),
       tensors_(std::move(other.tensors_)),
       tensor_index_(std::move(other.tensor_index_))
 {
@@ -207,6 +215,7 @@ void Gguf::read_all()
 void Gguf::read_metadata(Reader& in, std::uint64_t count)
 {
     for (std::uint64_t i = 0; i < count; ++i) {
+        const std::size_t begin = in.offset();
         const std::string_view key = in.string(kKeyBytesMax);
         if (key.empty()) malformed("empty key");
         Value value{};
@@ -239,13 +248,14 @@ void Gguf::read_metadata(Reader& in, std::uint64_t count)
             in.take(width(value.type));
         }
         if (!values_.emplace(key, value).second) malformed("key twice: " + std::string(key));
+        entries_.push_back({key, bytes_.subspan(begin, in.offset() - begin)});
     }
 }
 
 void Gguf::read_tensors(Reader& in, std::uint64_t count)
 {
-    const std::uint64_t alignment = find_integer("general.alignment").value_or(32);
-    if (!std::has_single_bit(alignment) || alignment > (1u << 20)) malformed("alignment");
+    alignment_ = find_integer("general.alignment").value_or(32);
+    if (!std::has_single_bit(alignment_) || alignment_ > (1u << 20)) malformed("alignment");
 
     std::vector<std::uint64_t> offsets;
     std::vector<std::uint64_t> sizes;
@@ -254,10 +264,10 @@ void Gguf::read_tensors(Reader& in, std::uint64_t count)
         tensor.name = in.string(kKeyBytesMax);
         const std::string name(tensor.name);
         if (name.empty() || name.size() > 255) malformed("tensor name");
-        const auto dimensions = in.number<std::uint32_t>();
-        if (dimensions == 0 || dimensions > 4) malformed("dimensions of " + name);
+        tensor.dimensions = in.number<std::uint32_t>();
+        if (tensor.dimensions == 0 || tensor.dimensions > 4) malformed("dimensions of " + name);
         std::uint64_t elements = 1;
-        for (std::uint32_t k = 0; k < dimensions; ++k) {
+        for (std::uint32_t k = 0; k < tensor.dimensions; ++k) {
             tensor.shape[k] = in.number<std::uint64_t>();
             if (tensor.shape[k] == 0 || tensor.shape[k] > kElementsMax / elements)
                 malformed("shape of " + name);
@@ -276,7 +286,7 @@ void Gguf::read_tensors(Reader& in, std::uint64_t count)
         tensors_.push_back(tensor);
     }
 
-    const std::uint64_t padding = (alignment - in.offset() % alignment) % alignment;
+    const std::uint64_t padding = (alignment_ - in.offset() % alignment_) % alignment_;
     if (count == 0) return;
     in.take(padding);
     const std::uint64_t data_bytes = in.left();
@@ -288,7 +298,7 @@ void Gguf::read_tensors(Reader& in, std::uint64_t count)
             malformed("tensor " + std::string(tensors_[i].name) + " lies beyond the end of the file");
         }
         tensors_[i].data = {data + expected, sizes[i]};
-        expected += (sizes[i] + alignment - 1) / alignment * alignment;
+        expected += (sizes[i] + alignment_ - 1) / alignment_ * alignment_;
     }
 }
 

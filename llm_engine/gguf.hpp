@@ -56,12 +56,20 @@ const TensorTypeInfo* tensor_type_info(std::uint32_t id);
 struct GgufTensor {
     std::string_view name;
     std::uint32_t type_id = 0;
+    std::uint32_t dimensions = 1;                    // how many of `shape` the file has
     std::array<std::uint64_t, 4> shape{1, 1, 1, 1};  // shape[0]: length of a contiguous row
     std::span<const std::uint8_t> data;
 
     std::uint64_t columns() const { return shape[0]; }
     std::uint64_t rows() const { return shape[1] * shape[2] * shape[3]; }
-    TensorType type() const;  // throws unsupported where we have no kernel
+    bool is_readable() const;  // we have the values of this type, and kernels
+    TensorType type() const;   // throws unsupported where we have not
+};
+
+// A key with its type and value, as stored.
+struct GgufEntry {
+    std::string_view key;
+    std::span<const std::uint8_t> bytes;
 };
 
 class Gguf {
@@ -90,7 +98,9 @@ public:
     std::vector<std::string_view> strings(std::string_view key) const;
     std::vector<std::int64_t> integers(std::string_view key) const;  // also of bool
     std::vector<float> floats(std::string_view key) const;
-    std::string_view bytes(std::string_view key) const;  // of an array of i8 or u8
+    std::string_view bytes(std::string_view key) const;                 // of an array of i8 or u8
+    const std::vector<GgufEntry>& entries() const { return entries_; }  // in the order of the file
+    std::uint64_t alignment() const { return alignment_; }              // of the tensors' data
 
     const std::vector<GgufTensor>& tensors() const { return tensors_; }
     const GgufTensor* find_tensor(std::string_view name) const;
@@ -138,6 +148,8 @@ private:
     void* mapping_ = nullptr;  // ours to unmap, bytes_.size() long
     std::array<std::uint8_t, 32> sha256_{};
     std::unordered_map<std::string_view, Value> values_;
+    std::vector<GgufEntry> entries_;
+    std::uint64_t alignment_ = 32;
     std::vector<GgufTensor> tensors_;
     std::unordered_map<std::string_view, std::size_t> tensor_index_;
 };

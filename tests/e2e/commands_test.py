@@ -24,7 +24,7 @@ EMBEDDER = MODELS / "multilingual-e5-small-q4_0.gguf"
 
 COMMANDS = {
     "init": [], "extract": [], "ingest": [], "documents": ["list", "show", "withdraw"], "jobs": ["stop"],
-    "quarantine": ["retry"], "search": [], "ask": [], "mask": [], "engine": ["generate", "embed", "tokenize"],
+    "quarantine": ["retry"], "search": [], "ask": [], "mask": [], "engine": ["generate", "embed", "tokenize", "quantize"],
     "serve": [], "user": ["list", "add", "set", "reset-password", "token"], "role": ["grant", "revoke"],
     "label": ["list", "set"],
     "audit": ["list", "show", "verify", "prove", "replay", "checkpoint", "erase"],
@@ -129,6 +129,29 @@ class WithoutDataFolder(Commands):
         answered = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertEqual([line["id"] for line in answered], ["줄0", "줄1"])
         self.assertTrue(all(line["tokens"] for line in answered))
+
+    def test_engine_quantizes_a_model_that_works_and_writes_over_nothing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "작은_모델.gguf"
+            made = self.reply("engine", "quantize", EMBEDDER, out, "--type", "Q8_0")
+            self.assert_fields(made, file=str, type=str, sha256=str, bytes_before=int, bytes_after=int, converted=int,
+                               converted_twice=int, other_type=list)
+            self.assertEqual(made["bytes_after"], out.stat().st_size)
+            vectors = [self.reply("engine", "embed", "--model", model, "--prompt", "query: 연가")["vectors"][0]
+                       for model in (EMBEDDER, out)]
+            self.assertGreater(sum(x * y for x, y in zip(*vectors)), 0.999)
+            again = program("engine", "quantize", EMBEDDER, out, "--type", "Q4_0", "--json")
+            self.assert_error(again, 2, "usage", "--force")
+            self.reply("engine", "quantize", EMBEDDER, out, "--type", "Q4_0", "--force")
+            self.assertLess(out.stat().st_size, made["bytes_after"])
+            written = out.read_bytes()
+            with tempfile.NamedTemporaryFile(suffix=".gguf") as cut:
+                cut.write(written[:5000])
+                cut.flush()
+                broken = program("engine", "quantize", cut.name, out, "--type", "Q8_0", "--force", "--json")
+            self.assert_error(broken, 3, "not_done", "GGUF")
+            self.assertEqual(list(Path(folder).iterdir()), [out])
+            self.assertEqual(out.read_bytes(), written)
 
     def test_wrong_use_is_an_error_object_and_exit_2(self):
         self.assert_error(program("search", "--json", "--no-such-option"), 2, "usage")

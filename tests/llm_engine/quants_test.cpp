@@ -4,11 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "frozen_blocks.hpp"
 #include "tiny_model.hpp"
 
 namespace jiphyeon {
@@ -19,10 +17,7 @@ constexpr TensorType kTypes[] = {TensorType::f32,    TensorType::f16,  TensorTyp
                                  TensorType::q4_k,   TensorType::q5_k, TensorType::q6_k, TensorType::iq4_nl,
                                  TensorType::iq4_xs, TensorType::mxfp4};
 
-std::string name_of(TensorType type)
-{
-    return std::string(tensor_type_info(static_cast<std::uint32_t>(type))->name);
-}
+using test::name_of;
 
 struct RandomMatrix {
     RandomMatrix(TensorType type, std::size_t columns, std::size_t rows) : bytes(made(type, columns, rows)) {}
@@ -63,29 +58,16 @@ TEST(Dequantize, FollowsTheFormulasOfTheFormats)
     }
 }
 
-std::vector<std::uint8_t> from_hex(const std::string& text)
-{
-    std::vector<std::uint8_t> out;
-    for (std::size_t i = 0; i < text.size(); i += 2)
-        out.push_back(static_cast<std::uint8_t>(std::stoi(text.substr(i, 2), nullptr, 16)));
-    return out;
-}
-
 // data/make_blocks.py says how the values were made.
 TEST(Dequantize, GivesTheBitsOfGgufsOwnReference)
 {
-    std::ifstream data(std::filesystem::path(JIPHYEON_TEST_DATA) / "blocks.jsonl");
     std::set<TensorType> seen;
-    for (std::string line; std::getline(data, line);) {
-        const nlohmann::json frozen = nlohmann::json::parse(line);
-        const auto type = static_cast<TensorType>(frozen.at("id").get<std::uint32_t>());
-        ASSERT_EQ(name_of(type), frozen.at("type").get<std::string>());
-        const std::vector<std::uint8_t> blocks = from_hex(frozen.at("blocks").get<std::string>());
-        const std::vector<std::uint8_t> expected = from_hex(frozen.at("values").get<std::string>());
-        std::vector<float> values(expected.size() / sizeof(float));
-        dequantize(type, blocks.data(), values.size(), values.data());
-        EXPECT_EQ(std::memcmp(values.data(), expected.data(), expected.size()), 0) << name_of(type);
-        seen.insert(type);
+    for (const test::FrozenBlocks& frozen : test::frozen_blocks("blocks.jsonl")) {
+        std::vector<float> values(frozen.values.size());
+        dequantize(frozen.type, frozen.blocks.data(), values.size(), values.data());
+        EXPECT_EQ(std::memcmp(values.data(), frozen.values.data(), values.size() * sizeof(float)), 0)
+            << name_of(frozen.type);
+        seen.insert(frozen.type);
     }
     EXPECT_EQ(seen, std::set<TensorType>(std::begin(kTypes), std::end(kTypes)));
 }
@@ -211,6 +193,29 @@ TEST(Product, ExtremeWeightsAndActivationsDoNotOverflow)
                     }
                 }
             }
+        }
+    }
+}
+
+// Scales of MXFP4 go down to where floats are subnormal.
+TEST(Product, SmallestExponentsAreExact)
+{
+    ThreadPool pool(1);
+    RandomMatrix random(TensorType::mxfp4, 32, 16);
+    auto* const blocks =
+        reinterpret_cast<std::uint8_t*>(random.bytes.data()) +
+        (random.tensor().data.data() - reinterpret_cast<const std::uint8_t*>(random.bytes.data()));
+    for (std::uint8_t r = 0; r < 16; ++r) blocks[17 * r] = r;
+    const Matrix matrix(random.tensor(), pool);
+    const std::vector<double> weights = test::elements_of(random.tensor());
+    std::vector<float> x(32);
+    for (int i = 0; i < 32; ++i) x[static_cast<std::size_t>(i)] = static_cast<float>(i * 8 - 121);  // to 127
+    for (const Isa isa : available_isas()) {
+        const std::vector<float> out = product(matrix, x, 1, kernels_for(isa), 1);
+        for (std::size_t r = 0; r < 16; ++r) {
+            double expected = 0;
+            for (std::size_t c = 0; c < 32; ++c) expected += weights[r * 32 + c] * static_cast<double>(x[c]);
+            EXPECT_EQ(static_cast<double>(out[r]), expected) << isa_name(isa) << " 2^" << r << " - 128";
         }
     }
 }

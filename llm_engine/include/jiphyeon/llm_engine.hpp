@@ -39,7 +39,7 @@ namespace jiphyeon {
 class EngineError : public std::runtime_error {
 public:
     enum class Kind {
-        io,             // the file cannot be read
+        io,             // the file cannot be read or written
         hash_mismatch,  // the file is not the one that was approved; nothing of it was parsed
         malformed,      // a count, offset, type or product in the file cannot be right
         unsupported,    // a sound file of a family, tensor type or tokenizer that we do not have
@@ -199,5 +199,30 @@ ModelInfo inspect_model(const std::filesystem::path& model, const EngineOptions&
 
 // A model file's vocabulary alone. Throws as open_engine.
 std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& model);
+
+// The types that quantize_model writes: "Q4_0", …
+std::vector<std::string> quantized_types();
+
+struct QuantizeOptions {
+    std::string type;  // one of quantized_types()
+    unsigned threads = 2;
+    bool replace = false;  // write over a file that is there
+    // The tensor at work and how many bytes of the model are done. May throw to stop; nothing is left then.
+    std::function<void(std::string_view tensor, std::uint64_t done, std::uint64_t total)> on_progress;
+};
+struct QuantizeReport {
+    std::uint64_t bytes_before = 0;
+    std::uint64_t bytes_after = 0;
+    std::size_t converted = 0;            // tensors
+    std::size_t converted_twice = 0;      // of these, such as were quantised already and lost some more
+    std::vector<std::string> other_type;  // of these, in Q8_0 or F16, as their rows are no whole blocks
+};
+// Writes `model` with its matrices in another type; llm_engine/quantize.hpp says how. Vectors stay or become
+// F32; tables of positions and token types and the choice of experts stay as they are, and so does all
+// metadata but general.file_type and general.quantization_version. The result depends on file and type alone.
+// Throws EngineError: bad_request (type; `out` is there), malformed (also values that do not fit), else as
+// open_engine. `out` appears when it is complete.
+QuantizeReport quantize_model(const std::filesystem::path& model, const std::filesystem::path& out,
+                              const QuantizeOptions& options);
 
 }  // namespace jiphyeon
