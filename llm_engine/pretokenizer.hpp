@@ -9,17 +9,22 @@
 
 namespace jiphyeon {
 
+// SPACES stands for \s*[\r\n]+|\s+(?!\S)|\s+ and CONTRACTION for (?i:'s|'t|'re|'ve|'m|'ll|'d).
 struct PretokenizerRule {
     enum class Shape : std::uint8_t {
         gpt2,    // 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-        llama3,  // (?i:'s|…)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,n}|
-                 // ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
+        llama3,  // CONTRACTION|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,n}| ?[^\s\p{L}\p{N}]+[\r\n]*|SPACES
+        o200k,   // with U = \p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M} and L = \p{Ll}\p{Lm}\p{Lo}\p{M}:
+                 // [^\r\n\p{L}\p{N}]?[U]*[L]+CONTRACTION?|[^\r\n\p{L}\p{N}]?[U]+[L]*CONTRACTION?|
+                 // \p{N}{1,n}| ?[^\s\p{L}\p{N}]+[\r\n/]*|SPACES
     };
     std::string_view name;
-    Shape shape;
-    unsigned digits = 0;       // llama3: n
-    bool whole_words = false;  // a word that is itself a token is taken without merging
-    bool add_bos = false;      // where the file does not say
+    Shape shape = Shape::gpt2;
+    unsigned digits = 0;             // n; gpt2: 1 cuts out every digit first, 0 keeps runs of them
+    bool marks_are_letters = false;  // llama3: \p{L} stands for [\p{L}\p{M}]
+    bool contractions = true;        // o200k
+    bool whole_words = false;        // a word that is itself a token is taken without merging
+    bool add_bos = false;            // where the file does not say
 };
 
 // nullptr where the name is not known.

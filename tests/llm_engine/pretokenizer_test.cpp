@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 
 namespace jiphyeon {
@@ -32,10 +33,10 @@ std::vector<std::string> words_of(const std::string& text, std::string_view rule
 std::string random_text(std::mt19937& random)
 {
     static const std::vector<std::string> kParts = {
-        "가",  "힣",     "ᄒ",     "ᅡ", "ᆫ", "漢",     "a", "S",      "t", "'",  "'s",
-        "'LL", "'re",    "1",      "٣",  "Ⅲ",  "①",      " ", " ",      " ", "\n", "\r",
-        "\t",  "\u00a0", "\u3000", "\v", "\f", "\u2028", ".", ",",      "·", "<",  "|",
-        "😀",   "́",       "\u200b", "ㄱ", "ä",  "_",      "※", "\u0001", "②"};
+        "가", "힣",     "ᄒ", "ᅡ", "ᆫ", "漢", "a", "S",  "t",      "'",      "'s",     "'LL",    "'re",
+        "1",  "٣",      "Ⅲ",  "①",  " ",  " ",  " ", "\n", "\r",     "\t",     "\u00a0", "\u3000", "\v",
+        "\f", "\u2028", ".",  ",",  "·",  "<",  "|", "😀",  "́",       "\u200b", "ㄱ",     "ä",      "_",
+        "※",  "\u0001", "②",  "A",  "B",  "É",  "ǅ", "ʰ",  "\u0903", "/",      "\u20dd"};
     std::string text;
     for (unsigned n = std::uniform_int_distribution<unsigned>(0, 14)(random); n > 0; --n) {
         text += kParts[std::uniform_int_distribution<std::size_t>(0, kParts.size() - 1)(random)];
@@ -45,18 +46,33 @@ std::string random_text(std::mt19937& random)
 
 struct Rule {
     const char* name;
-    const char* expression;
+    std::string expression;
 };
 
 TEST(Pretokenizer, CutsLikeThePublishedExpressions)
 {
-    const std::vector<Rule> rules = {
-        {"qwen2",
-         R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\p{White_Space}\p{L}\p{N}]+[\r\n]*|\p{White_Space}*[\r\n]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+)"},
-        {"llama-bpe",
-         R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\p{White_Space}\p{L}\p{N}]+[\r\n]*|\p{White_Space}*[\r\n]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+)"},
-        {"gpt-2",
-         R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+)"}};
+    const std::string contraction = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
+    const std::string spaces =
+        R"(\p{White_Space}*[\r\n]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+)";
+    const std::string gpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|)"
+                             R"(\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+)";
+    const auto llama3 = [&](const std::string& letters, const std::string& digits) {
+        return contraction + R"(|[^\r\n\p{L}\p{N}]?[)" + letters + R"(]+|\p{N})" + digits +
+               R"(| ?[^\p{White_Space}\p{N})" + letters + R"(]+[\r\n]*|)" + spaces;
+    };
+    const auto o200k = [&](const std::string& tail, const std::string& digits) {
+        return R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)" + tail +
+               R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)" + tail +
+               R"(|\p{N})" + digits + R"(| ?[^\p{White_Space}\p{L}\p{N}]+[\r\n/]*|)" + spaces;
+    };
+    const std::vector<Rule> rules = {{"qwen2", llama3(R"(\p{L})", "")},
+                                     {"qwen35", llama3(R"(\p{L}\p{M})", "")},
+                                     {"llama-bpe", llama3(R"(\p{L})", "{1,3}")},
+                                     {"gpt-2", gpt2},
+                                     // The text between two digits is cut as if it were the whole.
+                                     {"exaone", R"(\p{N}|\p{White_Space}+(?=\p{N})|)" + gpt2},
+                                     {"gpt-4o", o200k(contraction + "?", "{1,3}")},
+                                     {"tekken", o200k("", "")}};
     std::mt19937 random(7);
     for (const Rule& rule : rules) {
         UErrorCode status = U_ZERO_ERROR;
@@ -86,6 +102,34 @@ TEST(Pretokenizer, EveryByteIsInExactlyOneWordAlsoWhereItIsNoUtf8)
         }
         EXPECT_EQ(joined, text);
     }
+}
+
+TEST(Pretokenizer, ModelsWithWordsOfOneKindShareThem)
+{
+    const std::vector<std::vector<std::string_view>> same = {
+        {"llama-bpe", "llama3", "llama-v3", "midm-2.0", "falcon3", "pixtral", "lfm2"},
+        {"qwen2", "deepseek-r1-qwen", "kormo", "solar-open", "hunyuan", "stablelm2"},
+        {"gpt-2", "a.x-4.0", "exaone4", "trillion", "jina-v2-de", "roberta-bpe"},
+        {"exaone", "smollm", "starcoder", "command-r", "refact"},
+        {"gpt-4o", "llama4", "kanana2"}};
+    const std::string text = "It's 제12조\n\n  DocX가́ 3456 WE'LL/※\n";
+    std::set<std::vector<std::string>> different;
+    for (const auto& names : same) {
+        const std::vector<std::string> words = words_of(text, names.front());
+        different.insert(words);
+        for (const std::string_view name : names) EXPECT_EQ(words_of(text, name), words) << name;
+    }
+    EXPECT_EQ(different.size(), same.size());
+}
+
+// A loop that gives characters back must not start again at each of them.
+TEST(Pretokenizer, AMillionCapitalsAreCutInOneGo)
+{
+    std::string text;
+    for (int i = 0; i < 250'000; ++i) text += "A\u0301AA";
+    const std::vector<std::string> words = words_of(text + " " + std::string(1'000'000, 'A'), "gpt-4o");
+    ASSERT_EQ(words.size(), 3u);
+    EXPECT_EQ(words[1], "AA");
 }
 
 TEST(Pretokenizer, UnknownNamesAreNotGuessed)
