@@ -1,9 +1,6 @@
 // Vocabularies of this family spell bytes as printable characters (space is U+0120); spelling is undone once
-// at load, so that the rest works on bytes and ids. A word's merges run from a heap of candidate pairs: n log
-// n in its length, also for the run of a megabyte without a space that a hostile document may hold.
+// at load, so that the rest works on bytes and ids.
 #include "tokenizer_bpe.hpp"
-
-#include <queue>
 
 #include "utf8.hpp"
 
@@ -79,7 +76,7 @@ BpeTokenizer::BpeTokenizer(Vocabulary vocabulary, std::span<const std::string_vi
         const std::optional<std::string> right = unspell(merges[rank].substr(space + 1));
         if (!left || !right) malformed("merge " + std::to_string(rank) + " is not spelt in bytes");
         merges_.try_emplace(pair_key(id_of(*left), id_of(*right)),
-                            Merge{static_cast<std::uint32_t>(rank), id_of(*left + *right)});
+                            Joined{id_of(*left + *right), static_cast<double>(rank)});
     }
 }
 
@@ -102,57 +99,15 @@ void BpeTokenizer::encode_stretch(std::string_view text, std::vector<TokenId>& o
 
 void BpeTokenizer::merge_word(std::string_view word, std::vector<TokenId>& out) const
 {
-    constexpr std::uint32_t kNone = 0xFFFFFFFF;
-    struct Symbol {
-        TokenId id;
-        std::uint32_t previous;
-        std::uint32_t next;
-    };
-    struct Candidate {
-        std::uint32_t rank;
-        std::uint32_t left;  // index of the left symbol
-        TokenId left_id;     // as it was when the candidate was found
-        TokenId right_id;
-        TokenId result;
-        bool operator<(const Candidate& other) const  // the heap's top is the earliest, then leftmost, merge
-        {
-            return rank != other.rank ? rank > other.rank : left > other.left;
-        }
-    };
-    const auto count = static_cast<std::uint32_t>(word.size());
-    std::vector<Symbol> symbols(count);
-    std::priority_queue<Candidate> heap;
-    const auto consider = [&](std::uint32_t left) {
-        if (left == kNone || symbols[left].next == kNone) return;
-        const TokenId a = symbols[left].id;
-        const TokenId b = symbols[symbols[left].next].id;
-        const auto merge = merges_.find(pair_key(a, b));
-        if (merge == merges_.end()) return;
-        heap.push({merge->second.rank, left, a, b, merge->second.result});
-    };
-    for (std::uint32_t i = 0; i < count; ++i) {
-        symbols[i] = {byte_ids_[static_cast<std::uint8_t>(word[i])], i == 0 ? kNone : i - 1,
-                      i + 1 == count ? kNone : i + 1};
-    }
-    for (std::uint32_t i = 0; i < count; ++i) consider(i);
-
-    constexpr TokenId kGone = -1;
-    while (!heap.empty()) {
-        const Candidate best = heap.top();
-        heap.pop();
-        Symbol& left = symbols[best.left];
-        // A neighbour may have changed since; its new pair has a candidate of its own.
-        if (left.id != best.left_id || left.next == kNone || symbols[left.next].id != best.right_id) continue;
-        Symbol& right = symbols[left.next];
-        left.id = best.result;
-        right.id = kGone;
-        left.next = right.next;
-        if (left.next != kNone) symbols[left.next].previous = best.left;
-        consider(left.previous);
-        consider(best.left);
-    }
-    for (std::uint32_t i = count > 0 ? 0 : kNone; i != kNone; i = symbols[i].next)
-        out.push_back(symbols[i].id);
+    std::vector<Symbol> symbols;
+    symbols.reserve(word.size());
+    for (const char c : word) append_symbol(symbols, byte_ids_[static_cast<std::uint8_t>(c)], 1);
+    join_symbols(symbols, [&](const Symbol& left, const Symbol& right) -> std::optional<Joined> {
+        const auto merge = merges_.find(pair_key(left.id, right.id));
+        if (merge == merges_.end()) return std::nullopt;
+        return merge->second;
+    });
+    for (std::uint32_t i = 0; i != Symbol::kNone; i = symbols[i].next) out.push_back(symbols[i].id);
 }
 
 }  // namespace jiphyeon

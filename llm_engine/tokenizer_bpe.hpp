@@ -3,6 +3,7 @@
 #pragma once
 
 #include "pretokenizer.hpp"
+#include "symbols.hpp"
 #include "vocabulary.hpp"
 
 namespace jiphyeon {
@@ -17,10 +18,6 @@ public:
     std::string piece(TokenId id) const override;
 
 private:
-    struct Merge {
-        std::uint32_t rank = 0;
-        TokenId result = 0;
-    };
     void encode_stretch(std::string_view text, std::vector<TokenId>& out) const override;
     void merge_word(std::string_view word, std::vector<TokenId>& out) const;
     static std::uint64_t pair_key(TokenId left, TokenId right);
@@ -28,7 +25,7 @@ private:
     const PretokenizerRule& rule_;
     std::vector<std::string> pieces_;                    // bytes of each token; empty for what is no text
     std::unordered_map<std::string_view, TokenId> ids_;  // of whole pieces
-    std::unordered_map<std::uint64_t, Merge> merges_;
+    std::unordered_map<std::uint64_t, Joined> merges_;   // the cost is the rank
     std::array<TokenId, 256> byte_ids_{};
 };
 

@@ -12,8 +12,6 @@
 namespace jiphyeon {
 namespace {
 
-constexpr std::string_view kSpace = "\xE2\x96\x81";        // U+2581
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 constexpr double kUnknownPenalty = 10.0;
 
 [[noreturn]] void malformed(const std::string& what)
@@ -59,65 +57,11 @@ CharacterMap::Match CharacterMap::longest(std::string_view text) const
     return best;
 }
 
-PieceTrie::PieceTrie(const std::vector<std::pair<std::string_view, TokenId>>& sorted) : nodes_(1)
-{
-    // Breadth first: a node stands for the pieces [first, last) that share their first `depth` bytes.
-    struct Open {
-        std::uint32_t node;
-        std::size_t first, last, depth;
-    };
-    std::vector<Open> level = {{0, 0, sorted.size(), 0}};
-    while (!level.empty()) {
-        std::vector<Open> next;
-        for (Open open : level) {
-            if (open.first < open.last && sorted[open.first].first.size() == open.depth) {
-                nodes_[open.node].id = sorted[open.first++].second;
-            }
-            nodes_[open.node].children = static_cast<std::uint32_t>(nodes_.size());
-            while (open.first < open.last) {
-                const char byte = sorted[open.first].first[open.depth];
-                std::size_t end = open.first;
-                while (end < open.last && sorted[end].first[open.depth] == byte) ++end;
-                next.push_back({static_cast<std::uint32_t>(nodes_.size()), open.first, end, open.depth + 1});
-                nodes_.push_back({.byte = static_cast<std::uint8_t>(byte)});
-                ++nodes_[open.node].count;
-                open.first = end;
-            }
-        }
-        level = std::move(next);
-    }
-}
-
-bool PieceTrie::step(Place& place, std::uint8_t byte) const
-{
-    const Node& node = nodes_[place.node];
-    const auto first = nodes_.begin() + node.children;
-    const auto last = first + node.count;
-    const auto child =
-        std::lower_bound(first, last, byte, [](const Node& a, std::uint8_t b) { return a.byte < b; });
-    if (child == last || child->byte != byte) return false;
-    place.node = static_cast<std::uint32_t>(child - nodes_.begin());
-    return true;
-}
-
-PieceTrie UgmTokenizer::make_trie(const Vocabulary& vocabulary)
-{
-    std::vector<std::pair<std::string_view, TokenId>> pieces;
-    for (std::size_t i = 0; i < vocabulary.texts.size(); ++i) {
-        if (vocabulary.kinds[i] != TokenKind::normal || vocabulary.texts[i].empty()) continue;
-        pieces.emplace_back(vocabulary.texts[i], static_cast<TokenId>(i));
-    }
-    std::sort(pieces.begin(), pieces.end());  // by bytes, as unsigned
-    const auto same = [](const auto& a, const auto& b) { return a.first == b.first; };
-    pieces.erase(std::unique(pieces.begin(), pieces.end(), same), pieces.end());
-    return PieceTrie(pieces);
-}
-
 UgmTokenizer::UgmTokenizer(Vocabulary vocabulary, CharacterMap map, const Spaces& spaces)
     : VocabularyTokenizer(std::move(vocabulary)),
       map_(std::move(map)),
       spaces_(spaces),
-      trie_(make_trie(vocabulary_))
+      trie_(pieces_of(vocabulary_, TokenKind::normal))
 {
     if (vocabulary_.scores.empty()) malformed("no scores");
     if (!vocabulary_.unknown) malformed("no unknown token");
@@ -129,24 +73,6 @@ UgmTokenizer::UgmTokenizer(Vocabulary vocabulary, CharacterMap map, const Spaces
     unknown_score_ = least - kUnknownPenalty;
 }
 
-std::string UgmTokenizer::piece(TokenId id) const
-{
-    if (!known(id)) return {};
-    const auto index = static_cast<std::size_t>(id);
-    const TokenKind kind = vocabulary_.kinds[index];
-    if (kind == TokenKind::user_defined) return vocabulary_.texts[index];
-    if (kind == TokenKind::unknown) return std::string(kReplacement);
-    if (kind != TokenKind::normal) return {};
-    std::string out;
-    std::string_view rest = vocabulary_.texts[index];
-    while (!rest.empty()) {
-        const bool space = rest.starts_with(kSpace);
-        out.push_back(space ? ' ' : rest.front());
-        rest.remove_prefix(space ? kSpace.size() : 1);
-    }
-    return out;
-}
-
 std::string UgmTokenizer::normalized(std::string_view text) const
 {
     std::string mapped;
@@ -154,31 +80,33 @@ std::string UgmTokenizer::normalized(std::string_view text) const
     while (!text.empty()) {
         const CharacterMap::Match match = map_.longest(text);
         const std::size_t length = match.length > 0 ? match.length : first_character(text).length;
-        mapped += match.length > 0 ? match.replacement : length > 0 ? text.substr(0, length) : kReplacement;
+        mapped += match.length > 0 ? match.replacement
+                  : length > 0     ? text.substr(0, length)
+                                   : kReplacementPiece;
         text.remove_prefix(std::max<std::size_t>(length, 1));
     }
 
     std::string out;
-    out.reserve(mapped.size() + mapped.size() / 2 + kSpace.size());
+    out.reserve(mapped.size() + mapped.size() / 2 + kSpacePiece.size());
     bool pending = spaces_.prefix && !mapped.empty();  // a space that is due before the next character
     bool started = false;
     for (const char c : mapped) {
         if (c != ' ') {
-            if (pending) out += kSpace;
+            if (pending) out += kSpacePiece;
             pending = false;
             started = true;
             out.push_back(c);
         } else if (!spaces_.collapse) {
-            if (pending && !started) out += kSpace;
+            if (pending && !started) out += kSpacePiece;
             pending = false;
             started = true;
-            out += kSpace;
+            out += kSpacePiece;
         } else {
             pending = pending || started;
         }
     }
     const bool trailing = mapped.ends_with(' ') && spaces_.collapse && spaces_.keep_trailing;
-    if (trailing && (started || spaces_.prefix)) out += kSpace;
+    if (trailing && (started || spaces_.prefix)) out += kSpacePiece;
     return out;
 }
 

@@ -3,6 +3,7 @@
 // scores is taken. FORMAT.md beside this file has the keys and the form of the normaliser's table.
 #pragma once
 
+#include "piece_trie.hpp"
 #include "vocabulary.hpp"
 
 namespace jiphyeon {
@@ -25,29 +26,6 @@ private:
     std::string replacements_;
 };
 
-// The pieces that begin at a place of a text, shortest first.
-class PieceTrie {
-public:
-    // sorted: pieces in byte order with their ids, none twice.
-    explicit PieceTrie(const std::vector<std::pair<std::string_view, TokenId>>& sorted);
-
-    struct Place {
-        std::uint32_t node = 0;
-    };
-    // One byte on; false where no piece goes on so.
-    bool step(Place& place, std::uint8_t byte) const;
-    TokenId id_at(Place place) const { return nodes_[place.node].id; }  // -1: no piece ends here
-
-private:
-    struct Node {
-        std::uint32_t children = 0;
-        TokenId id = -1;
-        std::uint16_t count = 0;
-        std::uint8_t byte = 0;
-    };
-    std::vector<Node> nodes_;  // the children of a node lie together, in order of their bytes
-};
-
 class UgmTokenizer final : public VocabularyTokenizer {
 public:
     struct Spaces {
@@ -58,12 +36,11 @@ public:
     // Throws EngineError malformed: no scores, no unknown token.
     UgmTokenizer(Vocabulary vocabulary, CharacterMap map, const Spaces& spaces);
 
-    std::string piece(TokenId id) const override;
+    std::string piece(TokenId id) const override { return spaced_piece(id); }
     // What the pieces are matched against. For tests.
     std::string normalized(std::string_view text) const;
 
 private:
-    static PieceTrie make_trie(const Vocabulary& vocabulary);
     void encode_stretch(std::string_view text, std::vector<TokenId>& out) const override;
 
     CharacterMap map_;

@@ -47,6 +47,15 @@ std::vector<TokenKind> read_kinds(const Gguf& file, std::size_t tokens)
 
 }  // namespace
 
+std::vector<std::pair<std::string_view, TokenId>> pieces_of(const Vocabulary& vocabulary, TokenKind kind)
+{
+    std::vector<std::pair<std::string_view, TokenId>> pieces;
+    for (std::size_t i = 0; i < vocabulary.texts.size(); ++i) {
+        if (vocabulary.kinds[i] == kind) pieces.emplace_back(vocabulary.texts[i], static_cast<TokenId>(i));
+    }
+    return pieces;
+}
+
 Vocabulary Vocabulary::read(const Gguf& file)
 {
     Vocabulary out;
@@ -75,19 +84,21 @@ Vocabulary Vocabulary::read(const Gguf& file)
     return out;
 }
 
-VocabularyTokenizer::VocabularyTokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary))
+std::optional<TokenId> Vocabulary::special(const Gguf& file, std::string_view name,
+                                           std::optional<TokenId> fallback) const
+{
+    if (const std::optional<TokenId> id = special_id(file, name, texts.size())) return id;
+    if (fallback && static_cast<std::size_t>(*fallback) >= texts.size()) return std::nullopt;
+    return fallback;
+}
+
+VocabularyTokenizer::VocabularyTokenizer(Vocabulary vocabulary)
+    : vocabulary_(std::move(vocabulary)), user_defined_(pieces_of(vocabulary_, TokenKind::user_defined))
 {
     for (std::size_t i = 0; i < vocabulary_.texts.size(); ++i) {
-        const auto id = static_cast<TokenId>(i);
-        if (vocabulary_.kinds[i] == TokenKind::control) controls_.emplace(vocabulary_.texts[i], id);
-        if (vocabulary_.kinds[i] == TokenKind::user_defined && !vocabulary_.texts[i].empty()) {
-            user_defined_.push_back(id);
-        }
+        if (vocabulary_.kinds[i] == TokenKind::control)
+            controls_.emplace(vocabulary_.texts[i], static_cast<TokenId>(i));
     }
-    std::stable_sort(user_defined_.begin(), user_defined_.end(), [&](TokenId a, TokenId b) {
-        return vocabulary_.texts[static_cast<std::size_t>(a)].size() >
-               vocabulary_.texts[static_cast<std::size_t>(b)].size();
-    });
 }
 
 std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, bool add_special) const
@@ -96,41 +107,42 @@ std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, bool add
         throw EngineError(EngineError::Kind::too_large, "text of " + std::to_string(text.size()) +
                                                             " bytes, limit " + std::to_string(kTextMax));
     }
-    // Stretches of text and the user-defined tokens between them, cut out longest token first.
-    struct Stretch {
-        std::string_view text;
-        TokenId id = -1;
-    };
-    std::vector<Stretch> stretches = {{text}};
-    for (const TokenId id : user_defined_) {
-        const std::string& token = vocabulary_.texts[static_cast<std::size_t>(id)];
-        if (text.find(token) == std::string_view::npos) continue;
-        std::vector<Stretch> cut;
-        for (const Stretch& stretch : stretches) {
-            std::string_view rest = stretch.text;
-            while (stretch.id < 0) {
-                const std::size_t at = rest.find(token);
-                if (at == std::string_view::npos) break;
-                if (at > 0) cut.push_back({rest.substr(0, at)});
-                cut.push_back({{}, id});
-                rest.remove_prefix(at + token.size());
-            }
-            if (stretch.id >= 0 || !rest.empty()) cut.push_back({rest, stretch.id});
-        }
-        stretches = std::move(cut);
-    }
-
     std::vector<TokenId> ids;
     if (add_special && vocabulary_.add_bos && vocabulary_.bos) ids.push_back(*vocabulary_.bos);
-    for (const Stretch& stretch : stretches) {
-        if (stretch.id >= 0) {
-            ids.push_back(stretch.id);
-        } else if (!stretch.text.empty()) {
-            encode_stretch(stretch.text, ids);
+    // User-defined tokens are cut out, at each place the longest, and what lies between them is encoded.
+    std::size_t start = 0;
+    for (std::size_t at = 0; at < text.size();) {
+        const PieceTrie::Match match = user_defined_.longest(text.substr(at));
+        if (match.length == 0) {
+            ++at;
+            continue;
         }
+        if (at > start) encode_stretch(text.substr(start, at - start), ids);
+        ids.push_back(match.id);
+        at += match.length;
+        start = at;
     }
+    if (start < text.size()) encode_stretch(text.substr(start), ids);
     if (add_special && vocabulary_.add_eos && vocabulary_.eos) ids.push_back(*vocabulary_.eos);
     return ids;
+}
+
+std::string VocabularyTokenizer::spaced_piece(TokenId id) const
+{
+    if (!known(id)) return {};
+    const auto index = static_cast<std::size_t>(id);
+    const TokenKind kind = vocabulary_.kinds[index];
+    if (kind == TokenKind::user_defined) return vocabulary_.texts[index];
+    if (kind == TokenKind::unknown) return std::string(kReplacementPiece);
+    if (kind != TokenKind::normal) return {};
+    std::string out;
+    std::string_view rest = vocabulary_.texts[index];
+    while (!rest.empty()) {
+        const bool space = rest.starts_with(kSpacePiece);
+        out.push_back(space ? ' ' : rest.front());
+        rest.remove_prefix(space ? kSpacePiece.size() : 1);
+    }
+    return out;
 }
 
 std::optional<TokenId> VocabularyTokenizer::control(std::string_view name) const
