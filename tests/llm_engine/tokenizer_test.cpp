@@ -4,13 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 
 #include "gguf_writer.hpp"
 #include "model_files.hpp"
-#include "tokenizer_bpe.hpp"
 #include "tokenizer_ugm.hpp"
 
 namespace jiphyeon {
@@ -204,6 +205,293 @@ TEST(BpeTokenizer, UnsoundFilesAreRefused)
     EXPECT_EQ(error_of(BpeFile().file("unheard-of")), EngineError::Kind::unsupported);
 }
 
+TEST(BpeTokenizer, OfUserDefinedTokensTheFirstThenTheLongestIsCutOut)
+{
+    BpeFile made;
+    const TokenId ab = made.add("ab", 4);
+    const TokenId abc = made.add("abc", 4);
+    const TokenId bcd = made.add("bcde", 4);
+    const auto tokenizer = tokenizer_of(made.file());
+    EXPECT_EQ(tokenizer->encode("abcde"), (std::vector<TokenId>{abc, 'd', 'e'}));
+    EXPECT_EQ(tokenizer->encode("xbcdeab"), (std::vector<TokenId>{'x', bcd, ab}));
+}
+
+// A file without the name of a rule says so itself, or is older than the names.
+TEST(BpeTokenizer, WithoutARuleTheModelsOfGpt2sTimeAreCutLikeGpt2AndOthersAreRefused)
+{
+    const auto file = [](const std::string& architecture, bool says_default) {
+        const BpeFile made;
+        GgufWriter writer;
+        writer.string("general.architecture", architecture);
+        writer.string("tokenizer.ggml.model", "gpt2");
+        if (says_default) writer.string("tokenizer.ggml.pre", "default");
+        writer.strings("tokenizer.ggml.tokens", made.tokens);
+        writer.integers("tokenizer.ggml.token_type", made.types);
+        writer.strings("tokenizer.ggml.merges", {});
+        return writer.finish();
+    };
+    EXPECT_EQ(tokenizer_of(file("gptneox", false))->encode("a"), std::vector<TokenId>{'a'});
+    EXPECT_EQ(tokenizer_of(file("gpt2", true))->encode("a"), std::vector<TokenId>{'a'});
+    EXPECT_EQ(error_of(file("llama", false)), EngineError::Kind::unsupported);
+    EXPECT_EQ(error_of(file("llama", true)), EngineError::Kind::unsupported);
+}
+
+struct SpmFile {
+    std::vector<std::string> tokens = {"<unk>", "<s>", "</s>"};
+    std::vector<float> scores = {0, 0, 0};
+    std::vector<std::int32_t> types = {2, 3, 3};
+
+    TokenId add(const std::string& text, float score, std::int32_t type = 1)
+    {
+        tokens.push_back(text);
+        scores.push_back(score);
+        types.push_back(type);
+        return static_cast<TokenId>(tokens.size() - 1);
+    }
+    TokenId add_bytes()  // the id of byte 0
+    {
+        const auto first = static_cast<TokenId>(tokens.size());
+        for (unsigned byte = 0; byte < 256; ++byte) {
+            const char* const digits = "0123456789ABCDEF";
+            add(std::string("<0x") + digits[byte >> 4] + digits[byte & 15] + ">", 0, 6);
+        }
+        return first;
+    }
+    GgufWriter writer() const
+    {
+        GgufWriter out;
+        out.string("tokenizer.ggml.model", "llama");
+        out.strings("tokenizer.ggml.tokens", tokens);
+        out.reals("tokenizer.ggml.scores", scores);
+        out.integers("tokenizer.ggml.token_type", types);
+        return out;
+    }
+    std::string file(bool space_prefix) const
+    {
+        GgufWriter out = writer();
+        out.boolean("tokenizer.ggml.add_space_prefix", space_prefix);
+        return out.finish();
+    }
+};
+
+TEST(SpmTokenizer, JoinsTheBestScoringNeighboursLeftmostFirst)
+{
+    std::mt19937 random(6);
+    for (int round = 0; round < 60; ++round) {
+        SpmFile made;
+        std::map<std::string, TokenId> ids;
+        for (const char c : {'a', 'b', 'c'}) ids[std::string(1, c)] = made.add(std::string(1, c), 0);
+        for (int i = 0; i < 14; ++i) {
+            std::string piece;
+            for (std::size_t n = 2 + random() % 4; n > 0; --n) piece += static_cast<char>('a' + random() % 3);
+            const float score = -static_cast<float>(random() % 6);  // with ties
+            if (!ids.contains(piece)) ids[piece] = made.add(piece, score);
+        }
+        const auto tokenizer = tokenizer_of(made.file(false));
+        for (int i = 0; i < 100; ++i) {
+            std::vector<std::string> parts;
+            std::string text;
+            for (std::size_t n = 1 + random() % 24; n > 0; --n) {
+                parts.emplace_back(1, static_cast<char>('a' + random() % 3));
+                text += parts.back();
+            }
+            while (true) {
+                std::size_t best = parts.size();
+                float best_score = -1e9f;
+                for (std::size_t at = 0; at + 1 < parts.size(); ++at) {
+                    const auto found = ids.find(parts[at] + parts[at + 1]);
+                    if (found == ids.end()) continue;
+                    const float score = made.scores[static_cast<std::size_t>(found->second)];
+                    if (score > best_score) best = at;
+                    best_score = std::max(best_score, score);
+                }
+                if (best == parts.size()) break;
+                parts[best] += parts[best + 1];
+                parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(best) + 1);
+            }
+            std::vector<TokenId> expected;
+            for (const std::string& part : parts) expected.push_back(ids[part]);
+            ASSERT_EQ(tokenizer->encode(text), expected) << text;
+        }
+    }
+}
+
+TEST(SpmTokenizer, WhatIsNoPieceBecomesBytesAndComesBack)
+{
+    SpmFile made;
+    const TokenId bytes = made.add_bytes();
+    const TokenId ga = made.add("가", -1);
+    const TokenId space = made.add("\xE2\x96\x81", -2);
+    const auto tokenizer = tokenizer_of(made.file(false));
+    EXPECT_EQ(tokenizer->encode("가 각\xFF"),
+              (std::vector<TokenId>{ga, space, bytes + 0xEA, bytes + 0xB0, bytes + 0x81, bytes + 0xFF}));
+    std::mt19937 random(9);
+    for (int i = 0; i < 300; ++i) {
+        std::string text(random() % 40, ' ');
+        for (char& c : text) c = random() % 4 == 0 ? ' ' : static_cast<char>(random());
+        EXPECT_EQ(tokenizer->decode(tokenizer->encode(text)), text);
+    }
+}
+
+TEST(SpmTokenizer, WithoutBytePiecesUnknownNeighboursAreOneToken)
+{
+    SpmFile made;
+    const TokenId ga = made.add("가", -1);
+    const auto tokenizer = tokenizer_of(made.file(false));
+    EXPECT_EQ(tokenizer->encode("가힣힣\xFF가나"), (std::vector<TokenId>{ga, 0, ga, 0}));
+    EXPECT_EQ(tokenizer->piece(0), "\uFFFD");
+}
+
+TEST(SpmTokenizer, AbsentKeysMeanASpaceBeforeTheTextAndAStartToken)
+{
+    SpmFile made;
+    const TokenId ga = made.add("\xE2\x96\x81가", -1);
+    made.add("\xE2\x96\x81", -2);
+    made.add("가", -2);
+    const TokenId tag = made.add("<b>", 0, 4);
+    const auto tokenizer = tokenizer_of(made.writer().finish());
+    EXPECT_EQ(tokenizer->encode("가", true), (std::vector<TokenId>{1, ga}));
+    EXPECT_EQ(tokenizer->encode("가<b>가"), (std::vector<TokenId>{ga, tag, ga}));
+    EXPECT_EQ(tokenizer->encode("", true), std::vector<TokenId>{1});
+    EXPECT_TRUE(tokenizer->ends_generation(2));
+    EXPECT_EQ(tokenizer->decode(tokenizer->encode("가 가<b>")), " 가 가<b>");
+}
+
+// Joining "<" with "s>" spells the start token.
+TEST(SpmTokenizer, NoPiecesAreJoinedIntoAControlToken)
+{
+    SpmFile made;
+    const TokenId open = made.add("<", -1);
+    made.add("s", -1);
+    made.add(">", -1);
+    const TokenId close = made.add("s>", -1);
+    EXPECT_EQ(tokenizer_of(made.file(false))->encode("<s>"), (std::vector<TokenId>{open, close}));
+}
+
+TEST(SpmTokenizer, AMegabyteWithoutASpaceIsTokenized)
+{
+    SpmFile made;
+    std::string piece = "가";
+    TokenId last = made.add(piece, 0);
+    for (int i = 0; i < 6; ++i) last = made.add(piece += piece, static_cast<float>(-i));
+    std::string run;
+    for (int i = 0; i < 1 << 18; ++i) run += "가";
+    EXPECT_EQ(tokenizer_of(made.file(false))->encode(run), std::vector<TokenId>((1u << 18) / 64, last));
+}
+
+TEST(SpmTokenizer, UnsoundFilesAreRefused)
+{
+    SpmFile bad_byte;
+    bad_byte.add("<0xG0>", 0, 6);
+    EXPECT_EQ(error_of(bad_byte.file(true)), EngineError::Kind::malformed);
+    SpmFile no_number;
+    no_number.add("a", std::nanf(""));
+    EXPECT_EQ(error_of(no_number.file(true)), EngineError::Kind::malformed);
+    GgufWriter no_scores;
+    no_scores.string("tokenizer.ggml.model", "llama");
+    no_scores.strings("tokenizer.ggml.tokens", {"a"});
+    EXPECT_EQ(error_of(no_scores.finish()), EngineError::Kind::malformed);
+}
+
+struct WpmFile {
+    std::vector<std::string> tokens = {"[PAD]", "[UNK]", "[CLS]", "[SEP]"};
+    std::vector<std::int32_t> types = {3, 2, 3, 3};
+
+    TokenId start(const std::string& text) { return add("\xE2\x96\x81" + text); }
+    TokenId add(const std::string& text)
+    {
+        tokens.push_back(text);
+        types.push_back(1);
+        return static_cast<TokenId>(tokens.size() - 1);
+    }
+    GgufWriter writer() const
+    {
+        GgufWriter out;
+        out.string("tokenizer.ggml.model", "bert");
+        out.strings("tokenizer.ggml.tokens", tokens);
+        out.integers("tokenizer.ggml.token_type", types);
+        out.integer("tokenizer.ggml.unknown_token_id", 1);
+        out.integer("tokenizer.ggml.cls_token_id", 2);
+        out.integer("tokenizer.ggml.seperator_token_id", 3);
+        return out;
+    }
+};
+
+TEST(WpmTokenizer, TakesTheLongestPieceAndGivesUpAWordThatCannotBeUsedUp)
+{
+    WpmFile made;
+    const TokenId hwi = made.start("휴");
+    const TokenId hyujik = made.start("휴직");
+    const TokenId gi = made.add("기");
+    const TokenId gigan = made.add("기간");
+    GgufWriter writer = made.writer();
+    writer.boolean("tokenizer.ggml.normalizer.lowercase", false);
+    const auto tokenizer = tokenizer_of(writer.finish());
+    EXPECT_EQ(tokenizer->encode("휴직기간 휴기 휴직기가 기간"),
+              (std::vector<TokenId>{hyujik, gigan, hwi, gi, 1, 1}));
+    EXPECT_EQ(tokenizer->encode("휴직\xFF"), std::vector<TokenId>{1});
+    EXPECT_EQ(tokenizer->encode("휴", true), (std::vector<TokenId>{2, hwi, 3}));
+    EXPECT_EQ(tokenizer->decode(std::vector<TokenId>{2, hyujik, gigan, 3}), " 휴직기간");
+    EXPECT_EQ(tokenizer->encode("[CLS]"), (std::vector<TokenId>{1, 1, 1}));
+}
+
+// Vocabularies of uncased models hold Hangul as jamo.
+TEST(WpmTokenizer, AccentsGoAndSyllablesBecomeJamoWhereTheModelIsUncased)
+{
+    WpmFile made;
+    const TokenId h = made.start("ᄒ");
+    const TokenId a = made.add("ᅡ");
+    const TokenId n = made.add("ᆫ");
+    const TokenId eclair = made.start("eclair");
+    const auto uncased = tokenizer_of(made.writer().finish());
+    EXPECT_EQ(uncased->encode("한 ÉCLAIR e\u0301clair"), (std::vector<TokenId>{h, a, n, eclair, eclair}));
+
+    const TokenId han = made.start("한");
+    const TokenId accented = made.start("éclair");
+    GgufWriter keeps = made.writer();
+    keeps.boolean("tokenizer.ggml.normalizer.strip_accents", false);
+    EXPECT_EQ(tokenizer_of(keeps.finish())->encode("한 ÉCLAIR"), (std::vector<TokenId>{han, accented}));
+}
+
+TEST(WpmTokenizer, PunctuationAndChineseCharactersAreWordsAndControlCharactersGo)
+{
+    WpmFile made;
+    const TokenId law = made.start("法");
+    const TokenId open = made.start("(");
+    const TokenId a = made.start("a");
+    const TokenId ab = made.start("ab");
+    const TokenId dollar = made.start("$");
+    const TokenId note = made.start("※");
+    const auto tokenizer = tokenizer_of(made.writer().finish());
+    EXPECT_EQ(tokenizer->encode("法法(a$a※"), (std::vector<TokenId>{law, law, open, a, dollar, a, note}));
+    EXPECT_EQ(tokenizer->encode("a\u200bb\ta\u3000a\u0001b\uFFFD"), (std::vector<TokenId>{ab, a, ab}));
+    // The vocabulary's own mark is no start of a word in a text.
+    made.add("b");
+    EXPECT_EQ(tokenizer_of(made.writer().finish())->encode("b\u2581a"), std::vector<TokenId>{1});
+}
+
+TEST(WpmTokenizer, AWordOfMoreThanAHundredCharactersIsUnknown)
+{
+    WpmFile made;
+    const TokenId first = made.start("ᄒ");
+    const TokenId next = made.add("ᄒ");
+    const auto tokenizer = tokenizer_of(made.writer().finish());
+    std::string word;
+    for (int i = 0; i < 100; ++i) word += "ᄒ";
+    std::vector<TokenId> expected(100, next);
+    expected[0] = first;
+    EXPECT_EQ(tokenizer->encode(word), expected);
+    EXPECT_EQ(tokenizer->encode(word + "ᄒ"), std::vector<TokenId>{1});
+}
+
+TEST(WpmTokenizer, AFileWithoutAnUnknownTokenIsRefused)
+{
+    GgufWriter writer;
+    writer.string("tokenizer.ggml.model", "bert");
+    writer.strings("tokenizer.ggml.tokens", {"a"});
+    EXPECT_EQ(error_of(writer.finish()), EngineError::Kind::malformed);
+}
+
 struct UgmFile {
     std::vector<std::string> tokens = {"<s>", "<pad>", "</s>", "<unk>"};
     std::vector<float> scores = {0, 0, 0, 0};
@@ -393,6 +681,34 @@ TEST_P(FrozenTokens, AreEqualToTheReference)
         EXPECT_EQ(tokenizer->encode(text), entry["ids"].get<std::vector<TokenId>>()) << text;
     }
     EXPECT_GT(lines, 300u);
+}
+
+// Small vocabularies of families without a model here (bench/family_tokens.py --freeze).
+TEST(FrozenFamilies, AreEqualToTheReference)
+{
+    std::ifstream data(std::filesystem::path(JIPHYEON_TEST_DATA) / "tokens_families.json");
+    const nlohmann::json frozen = nlohmann::json::parse(data);
+    for (const nlohmann::json& family : frozen["families"]) {
+        const auto model = family["model"].get<std::string>();
+        GgufWriter writer;
+        writer.string("tokenizer.ggml.model", model);
+        writer.strings("tokenizer.ggml.tokens", family["tokens"]);
+        writer.integers("tokenizer.ggml.token_type", family["kinds"]);
+        writer.integer("tokenizer.ggml.unknown_token_id", 0);
+        if (family.contains("pre")) writer.string("tokenizer.ggml.pre", family["pre"].get<std::string>());
+        if (family.contains("merges")) writer.strings("tokenizer.ggml.merges", family["merges"]);
+        if (family.contains("scores")) writer.reals("tokenizer.ggml.scores", family["scores"]);
+        if (family.contains("lowercase"))
+            writer.boolean("tokenizer.ggml.normalizer.lowercase", family["lowercase"]);
+        const auto tokenizer = tokenizer_of(writer.finish());
+        ASSERT_EQ(family["ids"].size(), frozen["texts"].size());
+        for (std::size_t i = 0; i < frozen["texts"].size(); ++i) {
+            const auto text = frozen["texts"][i].get<std::string>();
+            EXPECT_EQ(tokenizer->encode(text), family["ids"][i].get<std::vector<TokenId>>())
+                << model << " " << family.value("pre", "") << ": " << text;
+        }
+    }
+    EXPECT_EQ(frozen["families"].size(), 7u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, FrozenTokens,
