@@ -1,114 +1,140 @@
 #include "chat_template.hpp"
 
+#include <algorithm>
+
 #include "jiphyeon/crypto.hpp"
+#include "vocabulary.hpp"
 
 namespace jiphyeon {
 namespace {
-
-constexpr std::string_view kOpen = "<|im_start|>system\\n";
-constexpr std::string_view kClose = "<|im_end|>";
 
 [[noreturn]] void unsupported(const std::string& what)
 {
     throw EngineError(EngineError::Kind::unsupported, what);
 }
 
-TokenId need(const Tokenizer& tokenizer, std::string_view name)
+[[noreturn]] void bad_request(const std::string& what)
 {
-    const std::optional<TokenId> id = tokenizer.control(name);
-    if (!id) unsupported("chat template without its control token " + std::string(name));
-    return *id;
+    throw EngineError(EngineError::Kind::bad_request, what);
 }
 
-// Qwen's templates open a conversation without a system turn with a sentence of their own. It is the literal
-// of a plain system turn, `<|im_start|>system\nTEXT<|im_end|>\n`, that nothing is added to.
-std::string default_system(std::string_view text)
+PieceTrie controls_of(const Vocabulary& vocabulary)
 {
-    for (std::size_t at = text.find(kOpen); at != std::string_view::npos; at = text.find(kOpen, at + 1)) {
-        const std::size_t start = at + kOpen.size();
-        const std::size_t end = text.find_first_of("'\"", start);
-        const std::size_t close = text.find(kClose, start);
-        if (close != std::string_view::npos && end != std::string_view::npos && close < end &&
-            close > start) {
-            return std::string(text.substr(start, close - start));
-        }
-    }
-    return {};
+    return PieceTrie(pieces_of(vocabulary, TokenKind::control));
 }
 
-std::string_view trimmed(std::string_view text)
+std::string name_of(const Vocabulary& vocabulary, std::optional<TokenId> id)
 {
-    constexpr std::string_view kSpaces = " \t\n\r\f\v";
-    const std::size_t first = text.find_first_not_of(kSpaces);
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(kSpaces) + 1 - first);
-}
-
-void append(std::vector<TokenId>& ids, const std::vector<TokenId>& more)
-{
-    ids.insert(ids.end(), more.begin(), more.end());
+    return id ? vocabulary.texts[static_cast<std::size_t>(*id)] : std::string();
 }
 
 }  // namespace
 
-ChatTemplate ChatTemplate::from(const Gguf& file, const Tokenizer& tokenizer)
+ChatTemplate::ChatTemplate(const Gguf& file, std::string_view text)
+    : template_(text), controls_({}), sha256_(crypto::hex(crypto::sha256(text)))
+{
+    const Vocabulary vocabulary = Vocabulary::read(file);
+    controls_ = controls_of(vocabulary);
+    start_of_text_ = name_of(vocabulary, vocabulary.bos);
+    end_of_text_ = name_of(vocabulary, vocabulary.eos);
+}
+
+ChatTemplate ChatTemplate::from(const Gguf& file)
 {
     const std::optional<std::string_view> text = file.find_string("tokenizer.chat_template");
     if (!text) unsupported("the model has no chat template: it is not made for conversations");
-    ChatTemplate out;
-    out.sha256_ = crypto::hex(crypto::sha256(*text));
-    const auto has = [&](std::string_view part) { return text->find(part) != std::string_view::npos; };
-    if (has("<|im_start|>") && has("<|im_end|>") && has("<|im_start|>assistant")) {
-        out.form_ = Form::chatml;
-        out.open_ = need(tokenizer, "<|im_start|>");
-        out.close_ = need(tokenizer, "<|im_end|>");
-        out.system_ = default_system(*text);
-    } else if (has("<|start_header_id|>") && has("<|end_header_id|>") && has("<|eot_id|>")) {
-        out.form_ = Form::llama3;
-        out.begin_ = need(tokenizer, "<|begin_of_text|>");
-        out.open_ = need(tokenizer, "<|start_header_id|>");
-        out.after_role_ = need(tokenizer, "<|end_header_id|>");
-        out.close_ = need(tokenizer, "<|eot_id|>");
-        out.trims_ = has("trim");
-        if (has("Cutting Knowledge Date"))
-            unsupported("a chat template that writes dates into the conversation");
-    } else {
-        unsupported("a chat template that is neither ChatML nor in the style of Llama 3");
+    try {
+        ChatTemplate out(file, *text);
+        out.check_ends_of_turns();
+        return out;
+    } catch (const EngineError& error) {
+        if (error.kind != EngineError::Kind::too_large) throw;
+        unsupported(error.what());
     }
-    return out;
+}
+
+jinja::Text ChatTemplate::render(std::span<const ChatTurn> turns) const
+{
+    using jinja::Text;
+    jinja::List messages;
+    for (const ChatTurn& turn : turns) {
+        messages.push_back(jinja::mapping_of({{"role", jinja::text_of(Text::of_template(turn.role))},
+                                              {"content", jinja::text_of(Text::of_turn(turn.text))}}));
+    }
+    // Names and values are those that Hugging Face's transformers gives.
+    return template_.render({{"messages", jinja::list_of(std::move(messages))},
+                             {"tools", {jinja::None{}}},
+                             {"documents", {jinja::None{}}},
+                             {"add_generation_prompt", {true}},
+                             {"bos_token", jinja::text_of(Text::of_template(start_of_text_))},
+                             {"eos_token", jinja::text_of(Text::of_template(end_of_text_))}});
+}
+
+PieceTrie::Match ChatTemplate::control_at(const jinja::Text& text, std::size_t at) const
+{
+    PieceTrie::Match best;
+    PieceTrie::Place place;
+    for (std::size_t end = at; end < text.size() && text.is_of_template(end) &&
+                               controls_.step(place, static_cast<std::uint8_t>(text.bytes()[end]));) {
+        ++end;
+        if (controls_.id_at(place) >= 0) best = {end - at, controls_.id_at(place)};
+    }
+    return best;
+}
+
+// Some templates want a system turn, others refuse one; what is tried is one user's turn after none or one.
+void ChatTemplate::check_ends_of_turns() const
+{
+    const std::vector<ChatTurn> turns = {{"system", "x"}, {"user", "x"}};
+    jinja::Text text;
+    try {
+        text = render(std::span(turns).subspan(1));
+    } catch (const EngineError&) {
+        try {
+            text = render(turns);
+        } catch (const EngineError& error) {
+            unsupported(error.what());
+        }
+    }
+    std::size_t end = text.size();
+    while (end > 0 && text.is_of_template(end - 1)) --end;
+    if (end == 0) unsupported("a chat template that leaves out what the user says");
+    end = std::min(text.bytes().find_first_not_of(" \n", end), text.size());
+    if (control_at(text, end).length == 0) {
+        unsupported("a chat template that ends the user's turn with words, which a text could imitate");
+    }
 }
 
 std::vector<TokenId> ChatTemplate::prompt(const Tokenizer& tokenizer, std::span<const ChatTurn> turns) const
 {
-    if (turns.empty()) throw EngineError(EngineError::Kind::bad_request, "a conversation without turns");
+    if (turns.empty()) bad_request("a conversation without turns");
+    for (const ChatTurn& turn : turns) {
+        const bool system = turn.role == "system" && &turn == &turns.front();
+        if (!system && turn.role != "user" && turn.role != "assistant")
+            bad_request("a turn of role '" + turn.role + "' at this place");
+    }
+    const jinja::Text text = render(turns);
+    const std::string_view bytes = text.bytes();
     std::vector<TokenId> ids;
     // What lies between two control tokens is tokenized as one text, as the model saw it in training.
-    const auto open = [&](std::string_view role, std::string_view text) {
-        ids.push_back(open_);
-        if (form_ == Form::chatml) {
-            append(ids, tokenizer.encode(std::string(role) + "\n" + std::string(text)));
-        } else {
-            append(ids, tokenizer.encode(role));
-            ids.push_back(after_role_);
-            append(ids, tokenizer.encode("\n\n" + std::string(text)));
-        }
+    std::size_t start = 0;
+    const auto encode_until = [&](std::size_t end) {
+        if (end == start) return;
+        const std::vector<TokenId> more = tokenizer.encode(bytes.substr(start, end - start));
+        ids.insert(ids.end(), more.begin(), more.end());
     };
-    const auto turn = [&](std::string_view role, std::string_view text) {
-        open(role, trims_ ? trimmed(text) : text);
-        ids.push_back(close_);
-        if (form_ == Form::chatml) append(ids, tokenizer.encode("\n"));
-    };
-    if (begin_ >= 0) ids.push_back(begin_);
-    if (!system_.empty() && turns.front().role != "system") turn("system", system_);
-    for (const ChatTurn& each : turns) {
-        const bool system = each.role == "system" && &each == &turns.front();
-        if (!system && each.role != "user" && each.role != "assistant") {
-            throw EngineError(EngineError::Kind::bad_request,
-                              "a turn of role '" + each.role + "' at this place");
+    for (std::size_t at = 0; at < bytes.size();) {
+        const PieceTrie::Match control = control_at(text, at);
+        if (control.length == 0) {
+            ++at;
+            continue;
         }
-        turn(each.role, each.text);
+        encode_until(at);
+        ids.push_back(control.id);
+        at += control.length;
+        start = at;
     }
-    open("assistant", "");
+    encode_until(bytes.size());
     return ids;
 }
 

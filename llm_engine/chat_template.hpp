@@ -1,10 +1,8 @@
 // From a conversation to token ids, in the form that a chat model was trained with.
 //
-// Templates are Jinja programs inside model files. They are not run: the text is recognised as one of the
-// forms below, and the prompt is put together from control tokens and tokens of text, so that no text in a
-// turn can close it or open another.
-//     chatml   <|im_start|>ROLE\nTEXT<|im_end|>\n … <|im_start|>assistant\n
-//     llama3   <|begin_of_text|> then <|start_header_id|>ROLE<|end_header_id|>\n\nTEXT<|eot_id|> …
+// Templates are Jinja programs inside model files. They are run (jinja.hpp) with the texts of the turns
+// marked: control tokens are looked for in the template's own words alone, so that no text in a turn can
+// close it or open another.
 #pragma once
 
 #include <span>
@@ -12,32 +10,37 @@
 #include <vector>
 
 #include "gguf.hpp"
+#include "jinja.hpp"
 #include "jiphyeon/llm_engine.hpp"
+#include "piece_trie.hpp"
 
 namespace jiphyeon {
 
 class ChatTemplate {
 public:
-    // Reads `tokenizer.chat_template`. Throws EngineError unsupported where there is none (a base model), or
-    // one of another form, or the vocabulary lacks the control tokens that it needs.
-    static ChatTemplate from(const Gguf& file, const Tokenizer& tokenizer);
+    // Reads `tokenizer.chat_template`. Throws EngineError unsupported: there is none (a base model), it uses
+    // what jinja.hpp does not have (today's date, for one), or it ends a user's turn with words and not with
+    // a control token, which a text could imitate.
+    static ChatTemplate from(const Gguf& file);
 
-    // Ends with the opening of the assistant's turn. Throws EngineError bad_request: no turns, or a role
-    // other than system (first only), user, assistant.
+    // Ends with the opening of the assistant's turn. Throws EngineError bad_request: no turns, a role other
+    // than system (first only), user, assistant, or an order of them that the template refuses; unsupported,
+    // too_large: what the template does with these turns alone.
     std::vector<TokenId> prompt(const Tokenizer& tokenizer, std::span<const ChatTurn> turns) const;
 
     const std::string& sha256() const { return sha256_; }  // hex; of the template's text
 
 private:
-    enum class Form { chatml, llama3 };
-    ChatTemplate() = default;
-    Form form_ = Form::chatml;
-    TokenId open_ = 0;        // <|im_start|>, <|start_header_id|>
-    TokenId after_role_ = 0;  // <|end_header_id|>; unused in chatml
-    TokenId close_ = 0;       // <|im_end|>, <|eot_id|>
-    TokenId begin_ = -1;      // <|begin_of_text|>; none in chatml
-    bool trims_ = false;      // white space around a turn's text goes
-    std::string system_;  // what the template puts where the conversation has no system turn; may be empty
+    ChatTemplate(const Gguf& file, std::string_view text);
+    jinja::Text render(std::span<const ChatTurn> turns) const;
+    // The control token of the template's that starts at `at`.
+    PieceTrie::Match control_at(const jinja::Text& text, std::size_t at) const;
+    void check_ends_of_turns() const;
+
+    jinja::Template template_;
+    PieceTrie controls_;
+    std::string start_of_text_;  // names of control tokens, which templates ask for
+    std::string end_of_text_;
     std::string sha256_;
 };
 

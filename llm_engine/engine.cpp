@@ -116,7 +116,7 @@ LocalEngine::LocalEngine(const Gguf& file, const ModelShape& shape, ModelInfo in
     for (std::size_t i = 0; i < tokenizer_->size(); ++i)
         pieces_.push_back(tokenizer_->piece(static_cast<TokenId>(i)));
     try {
-        template_ = ChatTemplate::from(file, *tokenizer_);
+        template_ = ChatTemplate::from(file);
     } catch (const EngineError& error) {
         if (error.kind != Kind::unsupported) throw;
         no_template_ = error.what();

@@ -158,7 +158,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const Gguf file = Gguf::parse({data, size});
         const std::unique_ptr<Tokenizer> tokenizer = make_tokenizer(file);
         tokenizer->decode(tokenizer->encode("제1조 목적", true));
-        ChatTemplate::from(file, *tokenizer);
+        ChatTemplate::from(file);
     } catch (const EngineError& error) {
         assert(error.kind == EngineError::Kind::malformed || error.kind == EngineError::Kind::unsupported);
     }

@@ -228,7 +228,9 @@ TEST(Worker, ATinyModelInTheCageGivesTheSameBytes)
     const std::filesystem::path model =
         std::filesystem::temp_directory_path() / ("jiphyeon-worker-" + crypto::random_text(12) + ".gguf");
     std::ofstream(model, std::ios::binary) << test::tiny_model(
-        {}, "{{ '<|im_start|>' + role + '\\n' + text + '<|im_end|>' + '<|im_start|>assistant\\n' }}");
+        {},
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}"
+        "{% endfor %}{{ '<|im_start|>assistant\\n' }}");
     const EngineOptions options{.context_tokens = 256};
     const auto caged = spawn_engine(JIPHYEON_ENGINE_CHILD, {"model"}, model, options);
     const auto here = open_engine(model, options);
