@@ -55,9 +55,11 @@ private:
 
 // One request's tokens and how far they are computed.
 struct Sequence {
+    explicit Sequence(StepBatcher& steps) : user(steps) {}
     std::vector<TokenId> tokens;
     std::size_t done = 0;
     KvPages pages;
+    StepBatcher::User user;
 };
 
 class LocalEngine final : public Engine {
@@ -169,7 +171,7 @@ bool LocalEngine::advance(Sequence& sequence, std::span<const TokenId> guess, co
                 rows.push_back({id, position, 0, position + 1, &sequence.pages});
             }
         }
-        if (!steps_.compute(rows, wanted, logits, cancel)) return false;
+        if (!sequence.user.compute(rows, wanted, logits, cancel)) return false;
         sequence.done += count;
         if (on_step) on_step(sequence.done);
     }
@@ -182,7 +184,10 @@ std::vector<float> LocalEngine::next_logits(std::span<const TokenId> prompt, std
     // Not in line for room_: a callback of a running request, which holds some, may ask this.
     const Units alone(scoring_, 1, nullptr);
     PrefixCache::Found found = cache_.find(cache_domain, prompt);
-    Sequence sequence{{prompt.begin(), prompt.end()}, found.tokens, std::move(found.pages)};
+    Sequence sequence(steps_);
+    sequence.tokens.assign(prompt.begin(), prompt.end());
+    sequence.done = found.tokens;
+    sequence.pages = std::move(found.pages);
     std::vector<float> logits;
     advance(sequence, {}, nullptr, nullptr, logits);
     cache_.keep(cache_domain, sequence.tokens, sequence.pages);
@@ -193,7 +198,7 @@ std::vector<float> LocalEngine::next_logits(std::span<const TokenId> prompt, std
 class Generation {
 public:
     Generation(LocalEngine& engine, const GenerateRequest& request, const GenerateEvents& events)
-        : engine_(engine), request_(request), events_(events), stream_(request.stop)
+        : engine_(engine), request_(request), events_(events), stream_(request.stop), sequence_(engine.steps_)
     {
         if (!request.grammar.empty()) grammar_.emplace(Grammar::parse(request.grammar));
     }
@@ -259,7 +264,9 @@ void Generation::read_prompt()
     const Units reading(engine_.reading_, 1, request_.cancel);
     if (!reading.held()) return finish(Finish::cancelled);
     PrefixCache::Found found = engine_.cache_.find(request_.cache_domain, request_.prompt);
-    sequence_ = {request_.prompt, found.tokens, std::move(found.pages)};
+    sequence_.tokens = request_.prompt;
+    sequence_.done = found.tokens;
+    sequence_.pages = std::move(found.pages);
     result_.cached_tokens = found.tokens;
 
     const std::size_t shared = found.tokens / kChunkPositions;
@@ -286,14 +293,12 @@ void Generation::decode()
         if (grammar_ && grammar_->must_end()) return finish(Finish::end);
         if (result_.tokens.size() >= request_.max_tokens) return finish(Finish::length);
         if (!compute()) return finish(Finish::cancelled);
-        std::optional<StepBatcher::Soon> soon(engine_.steps_);
 
         const std::optional<TokenId> token = next_token();
         if (!token) {
             // Text may not go on, but a slot may be next.
             const std::optional<std::string> slot = grammar_ ? grammar_->may_slot() : std::nullopt;
             if (slot) {
-                soon.reset();  // what fills it may take long
                 if (!fill(*slot)) return;
                 continue;
             }
@@ -397,6 +402,7 @@ bool Generation::fill(const std::string& name)
             finish(Finish::cancelled);
             return false;
         }
+        sequence_.user.pause();  // that may take long
         slot = events_.on_slot(name, std::string_view(stream_.text()).substr(since_));
     }
     grammar_->pass_slot(name);
@@ -436,6 +442,7 @@ std::vector<float> LocalEngine::embed(std::span<const std::string> texts)
     const std::size_t width = info_.embedding_size;
     std::vector<float> out(texts.size() * width);
     std::vector<float> hidden;
+    StepBatcher::User user(steps_);
     for (std::size_t first = 0; first < texts.size();) {
         // As many texts as fit one step, each seeing only itself.
         std::vector<Row> rows;
@@ -456,7 +463,7 @@ std::vector<float> LocalEngine::embed(std::span<const std::string> texts)
         }
         std::vector<std::size_t> wanted(rows.size());
         for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = i;
-        steps_.compute(rows, wanted, hidden, nullptr);
+        user.compute(rows, wanted, hidden, nullptr);
         std::size_t row = 0;
         for (std::size_t i = 0; i < sizes.size(); ++i) {
             model_.pool(hidden.data() + row * model_.shape().width, sizes[i],

@@ -11,7 +11,7 @@ namespace jiphyeon {
 namespace {
 
 // Up to so many tokens, unpacking into a buffer costs more than it saves.
-constexpr std::size_t kDirectTokens = 4;
+constexpr std::size_t kDirectTokens = 36;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 // `count` pieces of `unit` bytes of a block, which lie together in the file and of 16 rows in a panel.

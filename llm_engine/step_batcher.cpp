@@ -7,30 +7,41 @@ namespace jiphyeon {
 namespace {
 
 constexpr std::size_t kSmall = 64;                 // rows of a step that is worth waiting for others
-constexpr std::chrono::milliseconds kPatience{3};  // a fraction of a step
+constexpr std::chrono::milliseconds kPatience{6};  // a fraction of a step
 constexpr std::chrono::milliseconds kCancelPoll{20};
 
 }  // namespace
 
-StepBatcher::Soon::Soon(StepBatcher& batcher) : batcher_(batcher)
+// The mutex is held.
+void StepBatcher::expect(User& user, bool expected)
 {
-    const std::lock_guard lock(batcher_.mutex_);
-    ++batcher_.soon_;
+    if (user.expected_ == expected) return;
+    user.expected_ = expected;
+    if (expected) {
+        ++expected_;
+    } else if (--expected_ == 0) {
+        changed_.notify_all();
+    }
 }
 
-StepBatcher::Soon::~Soon()
+void StepBatcher::User::pause()
 {
     const std::lock_guard lock(batcher_.mutex_);
-    if (--batcher_.soon_ == 0) batcher_.changed_.notify_all();
+    batcher_.expect(*this, false);
 }
 
-bool StepBatcher::compute(std::span<const Row> rows, std::span<const std::size_t> wanted,
-                          std::vector<float>& out, const std::atomic<bool>* cancel)
+bool StepBatcher::User::compute(std::span<const Row> rows, std::span<const std::size_t> wanted,
+                                std::vector<float>& out, const std::atomic<bool>* cancel)
 {
-    Wish wish{rows, wanted, &out};
+    Wish wish{this, rows, wanted, &out};
+    return batcher_.wait_for(wish, cancel);
+}
+
+bool StepBatcher::wait_for(Wish& wish, const std::atomic<bool>* cancel)
+{
     std::unique_lock lock(mutex_);
     waiting_.push_back(&wish);
-    changed_.notify_all();
+    expect(*wish.user, false);
     while (!wish.done) {
         if (!wish.taken && cancel != nullptr && cancel->load()) {
             std::erase(waiting_, &wish);
@@ -54,7 +65,7 @@ void StepBatcher::lead(std::unique_lock<std::mutex>& lock)
 {
     led_ = true;
     if (waiting_.front()->rows.size() <= kSmall) {
-        changed_.wait_for(lock, kPatience, [this] { return soon_ == 0; });
+        changed_.wait_for(lock, kPatience, [this] { return expected_ == 0; });
     }
     std::vector<Wish*> together;
     std::size_t rows = 0;
@@ -68,7 +79,10 @@ void StepBatcher::lead(std::unique_lock<std::mutex>& lock)
     lock.unlock();
     run(together);
     lock.lock();
-    for (Wish* const wish : together) wish->done = true;
+    for (Wish* const wish : together) {
+        wish->done = true;
+        expect(*wish->user, true);
+    }
     led_ = false;
     changed_.notify_all();
 }

@@ -23,26 +23,31 @@ class StepBatcher {
 public:
     explicit StepBatcher(Model& model) : model_(model) {}
 
-    // Model::forward() of rows that no other caller has, at most Model::kStepRows. False, and nothing is
-    // computed, when `cancel` became true before it began. An exception of the step reaches all who were in
-    // it.
-    bool compute(std::span<const Row> rows, std::span<const std::size_t> wanted, std::vector<float>& out,
-                 const std::atomic<bool>* cancel);
-
-    // Says that its owner will want a small step in a moment: others' small steps wait for it briefly.
-    class Soon {
+    // One who computes one step after the other. From the end of a step until his next one, pause() or his
+    // end he is expected: others' small steps wait for him, but not for long.
+    class User {
     public:
-        explicit Soon(StepBatcher& batcher);
-        ~Soon();
-        Soon(const Soon&) = delete;
-        Soon& operator=(const Soon&) = delete;
+        explicit User(StepBatcher& batcher) : batcher_(batcher) {}
+        ~User() { pause(); }
+        User(const User&) = delete;
+        User& operator=(const User&) = delete;
+
+        // Model::forward() of rows that no other user has, at most Model::kStepRows. False, and nothing is
+        // computed, when `cancel` became true before it began. An exception of the step reaches all who were
+        // in it.
+        bool compute(std::span<const Row> rows, std::span<const std::size_t> wanted, std::vector<float>& out,
+                     const std::atomic<bool>* cancel);
+        void pause();
 
     private:
+        friend class StepBatcher;
         StepBatcher& batcher_;
+        bool expected_ = false;  // guarded by the batcher's mutex
     };
 
 private:
     struct Wish {
+        User* user;
         std::span<const Row> rows;
         std::span<const std::size_t> wanted;
         std::vector<float>* out;
@@ -50,8 +55,10 @@ private:
         bool done = false;
         std::exception_ptr error = nullptr;
     };
+    bool wait_for(Wish& wish, const std::atomic<bool>* cancel);
     void lead(std::unique_lock<std::mutex>& lock);
     void run(std::span<Wish* const> wishes);
+    void expect(User& user, bool expected);
 
     Model& model_;  // used by the leader alone
     std::mutex mutex_;
@@ -59,7 +66,7 @@ private:
     // Guarded by mutex_.
     std::vector<Wish*> waiting_;
     bool led_ = false;
-    std::size_t soon_ = 0;
+    std::size_t expected_ = 0;  // users
 };
 
 }  // namespace jiphyeon

@@ -24,7 +24,8 @@ struct Step {
     }
     bool run(StepBatcher& batcher, const std::atomic<bool>* cancel = nullptr)
     {
-        return batcher.compute({&row, 1}, std::span(&wanted, 1), out, cancel);
+        StepBatcher::User user(batcher);
+        return user.compute({&row, 1}, std::span(&wanted, 1), out, cancel);
     }
     KvPages pages;
     Row row;
@@ -46,7 +47,6 @@ TEST(StepBatcher, EveryCallerGetsHisOwnRows)
         for (TokenId id = 0; id < 16; ++id) {
             callers.push_back(std::async(std::launch::async, [&loaded, id] {
                 Step step(loaded.model, id);
-                const StepBatcher::Soon soon(loaded.batcher);
                 EXPECT_TRUE(step.run(loaded.batcher));
                 return step.out;
             }));
@@ -67,7 +67,9 @@ TEST(StepBatcher, WhoIsCancelledBeforeHisStepGetsNone)
 TEST(StepBatcher, NobodyWaitsForLongForWhoDoesNotCome)
 {
     Loaded loaded;
-    const StepBatcher::Soon never(loaded.batcher);
+    Step first(loaded.model, 2);
+    StepBatcher::User never_again(loaded.batcher);
+    EXPECT_TRUE(never_again.compute({&first.row, 1}, std::span(&first.wanted, 1), first.out, nullptr));
     Step step(loaded.model, 1);
     EXPECT_TRUE(step.run(loaded.batcher));
 }
