@@ -993,12 +993,15 @@ private:
         return static_cast<std::int64_t>(character_places(need_text(value, "length").bytes()).size()) - 1;
     }
 
+    // map() and its like take what is not true for an empty list.
+    List items_or_none(const Value& value) { return is_true(value) ? items_of(value) : List(); }
+
     Value selected(const Value& list, const Arguments& given, bool keeps)
     {
         if (given.values.empty() || !given.named.empty()) unsupported("selectattr() of this form");
         const std::string& name = need_text(given.values[0], "selectattr()").bytes();
         List out;
-        for (const Value& item : items_of(list)) {
+        for (const Value& item : items_or_none(list)) {
             step();
             const Value part = attribute(item, name);
             bool is = is_true(part);
@@ -1015,7 +1018,7 @@ private:
     {
         const Value* const name = find(given.named, "attribute");
         List out;
-        for (const Value& item : items_of(list)) {
+        for (const Value& item : items_or_none(list)) {
             step();
             if (name != nullptr && given.values.empty() && given.named.size() == 1) {
                 out.push_back(attribute(item, need_text(*name, "map()").bytes()));

@@ -48,7 +48,7 @@ struct Plan {
     std::uint64_t bytes = 0;
 };
 
-// Small tables of which a few rows are looked up or few columns weigh much.
+// Small tables, of which single rows are read or which choose between experts, and what is no weight.
 bool stays(std::string_view name)
 {
     return name == "position_embd.weight" || name == "token_types.weight" ||
@@ -93,6 +93,7 @@ public:
         // is not.
         struct stat opened {};
         struct stat named {};
+        errno = EBUSY;
         if (::flock(fd_, LOCK_EX | LOCK_NB) != 0 || ::fstat(fd_, &opened) != 0 ||
             ::stat(beside_.c_str(), &named) != 0 || opened.st_ino != named.st_ino ||
             ::ftruncate(fd_, 0) != 0) {
