@@ -59,7 +59,8 @@ struct QuantizeCommand {
 
 json quantize(const QuantizeCommand& command, bool quiet)
 {
-    if (!command.force && std::filesystem::exists(command.out))
+    std::error_code none;
+    if (!command.force && std::filesystem::exists(command.out, none))
         throw CommandError(CommandError::Kind::usage,
                            tr("파일이 이미 있습니다. 덮어쓰려면 --force를 주십시오.",
                               "the file is there already; --force writes over it."),

@@ -95,6 +95,7 @@ private:
     PrefixCache cache_;
     StepBatcher steps_{model_};
     std::atomic<std::size_t> writing_ = 0;  // requests that are past their prompt
+    FairGate users_{kLogitRows};            // requests of generate at once
     FairGate reading_{1};                   // prompts of generate at once
     FairGate room_;                         // pages that running requests have for themselves
     FairGate scoring_{1};                   // one next_logits at a time
@@ -190,7 +191,7 @@ std::vector<float> LocalEngine::next_logits(std::span<const TokenId> prompt, std
     sequence.pages = std::move(found.pages);
     std::vector<float> logits;
     advance(sequence, {}, nullptr, nullptr, logits);
-    cache_.keep(cache_domain, sequence.tokens, sequence.pages);
+    cache_.keep(cache_domain, sequence.tokens, std::move(sequence.pages));
     return logits;
 }
 
@@ -227,6 +228,7 @@ private:
     LocalEngine& engine_;
     const GenerateRequest& request_;
     const GenerateEvents& events_;
+    std::optional<Units> user_;
     std::optional<Units> room_;
     std::optional<GrammarState> grammar_;
     TextStream stream_;
@@ -255,12 +257,14 @@ Generated Generation::run()
     result_.text = stream_.text();
     result_.logits_hash = hash_.finish();
     engine_.cache_.keep(request_.cache_domain, std::span(sequence_.tokens).first(sequence_.done),
-                        sequence_.pages);
+                        std::move(sequence_.pages));
     return std::move(result_);
 }
 
 void Generation::read_prompt()
 {
+    user_.emplace(engine_.users_, 1, request_.cancel);
+    if (!user_->held()) return finish(Finish::cancelled);
     const Units reading(engine_.reading_, 1, request_.cancel);
     if (!reading.held()) return finish(Finish::cancelled);
     PrefixCache::Found found = engine_.cache_.find(request_.cache_domain, request_.prompt);
@@ -319,7 +323,8 @@ bool Generation::compute()
     if (sequence_.done == sequence_.tokens.size()) return true;
     if (!guess_.empty()) draft_.learn(guess_.size(), true_guesses_);
     const std::size_t left = request_.max_tokens - result_.tokens.size();
-    const auto guess = draft_.guess(sequence_.tokens, std::min(engine_.guess_tokens_, left - 1));
+    const std::size_t mine = kLogitRows / engine_.writing_;  // of what the model may give together
+    const auto guess = draft_.guess(sequence_.tokens, std::min({engine_.guess_tokens_, left - 1, mine - 1}));
     guess_.assign(guess.begin(), guess.end());
     true_guesses_ = 0;
     ++result_.steps;

@@ -25,6 +25,7 @@ constexpr std::uint64_t kTensorsMax = 1u << 20;
 constexpr std::uint64_t kKeysMax = 1u << 20;
 constexpr std::uint64_t kKeyBytesMax = 65535;
 constexpr std::uint64_t kStringBytesMax = 1u << 30;
+constexpr std::uint64_t kElementsReadMax = 1u << 24;
 constexpr std::uint64_t kArrayMax = 1u << 30;
 constexpr std::uint64_t kElementsMax = std::uint64_t{1} << 40;
 
@@ -341,7 +342,10 @@ const Gguf::Value* Gguf::find(std::string_view key) const
 const Gguf::Value* Gguf::find_elements(std::string_view key) const
 {
     const Value* const value = find(key);
-    if (value != nullptr && value->type != ValueType::array) wrong_kind(key);
+    if (value == nullptr) return nullptr;
+    if (value->type != ValueType::array) wrong_kind(key);
+    if (value->count > kElementsReadMax)
+        malformed(std::string(key) + " of " + std::to_string(value->count) + " elements");
     return value;
 }
 

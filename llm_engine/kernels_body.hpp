@@ -235,9 +235,15 @@ void l2_normalize(const float* x, std::size_t n, float* out)
     for (std::size_t i = 0; i < n; i += 16) Lanes::store(out + i, Lanes::mul(Lanes::load(x + i), scale));
 }
 
+// What is beyond a half becomes the largest one: infinity times the weight 0 of a position that is not seen
+// would be no number.
 void to_half(const float* x, std::size_t n, std::uint16_t* out)
 {
-    for (std::size_t i = 0; i < n; i += 16) Lanes::store_half(out + i, Lanes::load(x + i));
+    constexpr float kLargest = 65504.0f;
+    for (std::size_t i = 0; i < n; i += 16) {
+        const F capped = Lanes::min(Lanes::set1(kLargest), Lanes::load(x + i));
+        Lanes::store_half(out + i, Lanes::max(Lanes::set1(-kLargest), capped));
+    }
 }
 
 // --- attention ---------------------------------------------------------------------------------------------

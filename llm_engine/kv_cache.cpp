@@ -73,7 +73,7 @@ PrefixCache::Found PrefixCache::find(std::string_view domain, std::span<const To
     return found;
 }
 
-void PrefixCache::keep(std::string_view domain, std::span<const TokenId> tokens, const KvPages& pages)
+void PrefixCache::keep(std::string_view domain, std::span<const TokenId> tokens, KvPages pages)
 {
     if (domain.empty() || tokens.empty() || bytes_max_ < shape_.page_bytes()) return;
     const std::lock_guard lock(mutex_);
@@ -106,10 +106,11 @@ void PrefixCache::keep(std::string_view domain, std::span<const TokenId> tokens,
         next->used = clock_;
         node = next;
     }
+    pages.clear();
     evict_to(bytes_max_ / shape_.page_bytes());
 }
 
-// Leaves go first, the longest unused before others.
+// Leaves go first, the longest unused before others. To drop what a request is using would free nothing.
 void PrefixCache::evict_to(std::size_t pages)
 {
     while (pages_ > pages) {
@@ -125,13 +126,14 @@ void PrefixCache::evict_to(std::size_t pages)
                 Node* const child = node->children[i].get();
                 if (!child->children.empty()) {
                     open.push_back(child);
-                } else if (child->used < oldest) {
+                } else if (child->used < oldest && child->page.use_count() == 1) {
                     oldest = child->used;
                     siblings = &node->children;
                     index = i;
                 }
             }
         }
+        if (siblings == nullptr) break;
         siblings->erase(siblings->begin() + static_cast<std::ptrdiff_t>(index));
         --pages_;
     }

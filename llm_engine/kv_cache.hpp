@@ -68,7 +68,8 @@ public:
     // "".
     Found find(std::string_view domain, std::span<const TokenId> prompt);
     // Keeps the pages of `tokens`, whose last page may be filled in part. They must not be written again.
-    void keep(std::string_view domain, std::span<const TokenId> tokens, const KvPages& pages);
+    // Beyond the limit of bytes there are only pages that a caller still holds.
+    void keep(std::string_view domain, std::span<const TokenId> tokens, KvPages pages);
 
     std::size_t bytes() const;
 

@@ -29,7 +29,8 @@
 
 namespace jiphyeon {
 
-// What the model will take: weights, tables, one step's work space, and pages of `contexts` whole contexts.
+// What the model will take: weights, tables, one step's work space but for logits, and pages of `contexts`
+// whole contexts.
 std::uint64_t memory_needed(const Gguf& file, const ModelShape& shape, std::size_t contexts);
 
 struct Row {

@@ -55,7 +55,11 @@ ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOption
     }
     info.file_bytes = file.file_bytes();
     info.memory_bytes = memory_needed(file, shape, kContexts + 1);  // one for next_logits
-    if (shape.generates()) info.memory_bytes += options.prefix_cache_bytes;
+    if (shape.generates()) {
+        info.memory_bytes += options.prefix_cache_bytes;
+        // In the model, in the step and with each request.
+        info.memory_bytes += 3 * kLogitRows * shape.vocabulary * sizeof(float);
+    }
     info.context_tokens = shape.context;
     info.vocabulary = shape.vocabulary;
     info.generates = shape.generates();

@@ -12,6 +12,9 @@ namespace jiphyeon {
 
 // Whole contexts that running requests may fill together; further ones wait.
 inline constexpr std::size_t kContexts = 2;
+// Rows of logits that they may hold together, one each and the rest for guesses; as many as are computed
+// straight from memory (quants.cpp).
+inline constexpr std::size_t kLogitRows = 36;
 
 ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOptions& options,
                    const std::filesystem::path& path);

@@ -87,7 +87,7 @@ std::uint64_t memory_needed(const Gguf& file, const ModelShape& shape, std::size
                                          3 * shape.heads * shape.head_size +
                                          2 * std::max(shape.inner, shape.width);
     bytes += Model::kStepRows * floats_per_row * sizeof(float);
-    return bytes + 4 * shape.vocabulary * sizeof(float);
+    return bytes;
 }
 
 Model::Model(const Gguf& file, const ModelShape& shape, unsigned threads, const Kernels& kernels)

@@ -179,7 +179,7 @@ std::vector<float> read_divisors(const Gguf& file, const std::string& name, std:
     std::vector<float> out(pairs);
     dequantize(tensor.type(), tensor.data.data(), pairs, out.data());
     for (const float divisor : out) {
-        if (!(divisor > 0)) malformed(name);
+        if (!(divisor > 1e-3f && divisor < 1e9f)) malformed(name);
     }
     return out;
 }
@@ -244,7 +244,7 @@ void read_window(const Gguf& file, const Keys& keys, ModelShape& shape)
     }
     const std::size_t period = file.find_integer(key).value_or(shape.family->window_period);
     for (std::size_t i = 0; i < shape.layers; ++i) {
-        shape.windowed[i] = period <= 1 || i % period < period - 1;
+        shape.windowed[i] = period == 0 || i % period < period - 1;
     }
 }
 
@@ -252,17 +252,19 @@ void read_xielu(const Gguf& file, ModelShape& shape)
 {
     const auto each = [&](const std::string& name) {
         const std::string key = "xielu." + name;
-        std::vector<float> out =
-            file.is_array(key)
-                ? file.floats(key)
-                : std::vector<float>(shape.layers, static_cast<float>(file.find_number(key).value_or(0.0)));
-        if (out.size() != shape.layers) malformed(key);
+        std::vector<float> out;
+        if (file.is_array(key)) {
+            out = file.floats(key);
+        } else if (const std::optional<double> one = file.find_number(key)) {
+            out.assign(shape.layers, static_cast<float>(*one));
+        }
+        if (out.size() < shape.layers) malformed(out.empty() ? "no key " + key : "too few numbers in " + key);
+        for (const float x : out) {
+            if (!(x > -80 && x < 80)) malformed(key);
+        }
         return out;
     };
-    const auto softplus = [](float x) {
-        if (!(x > -80 && x < 80)) malformed("xielu");
-        return fixed_log(1 + fixed_exp(static_cast<double>(x)));
-    };
+    const auto softplus = [](float x) { return fixed_log(1 + fixed_exp(static_cast<double>(x))); };
     const std::vector<float> positive = each("alpha_p");
     const std::vector<float> negative = each("alpha_n");
     const std::vector<float> beta = each("beta");
@@ -280,8 +282,9 @@ void read_scales(const Keys& keys, ModelShape& shape)
     const bool rms = family.norm == Norm::rms;
     shape.epsilon = static_cast<float>(keys.number(
         rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", 0, 1, rms ? 1e-5 : 1e-12));
-    const double head = static_cast<double>(
-        shape.layers == family.layers_scaled_by_width ? shape.width / shape.heads : shape.head_size);
+    const bool by_width = shape.layers == family.layers_scaled_by_width;
+    const double head = by_width ? static_cast<double>(shape.width) / static_cast<double>(shape.heads)
+                                 : static_cast<double>(shape.head_size);
     const double scale = keys.number("attention.scale", 0, 1e6, 0.0);
     shape.attention_scale = static_cast<float>(scale > 0 ? scale : 1.0 / std::sqrt(head));
     shape.attention_cap = static_cast<float>(keys.number("attn_logit_softcapping", 0, 1e9, 0.0));
@@ -342,6 +345,9 @@ ModelShape read_shape(const Gguf& file, std::size_t context_max)
     if (shape.family->positions != Positions::learned) read_rope(file, keys, shape);
     if (shape.family->feed_forward == FeedForward::xielu) read_xielu(file, shape);
     read_scales(keys, shape);
+    if (keys.truth("attention.causal", shape.family->causal) != shape.family->causal) {
+        unsupported("attention.causal that is not the family's");
+    }
 
     shape.vocabulary = static_cast<std::size_t>(file.tensor("token_embd.weight").rows());
     if (shape.vocabulary > (1u << 24)) malformed("vocabulary");

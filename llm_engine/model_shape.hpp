@@ -49,8 +49,8 @@ struct Family {
     bool requires_qkv_bias = false;
     bool requires_bias = false;  // of the other projections
     bool requires_head_norm = false;
-    // Of this many layers all but the last see a window, where there is one; 1: every layer does.
-    std::size_t window_period = 1;
+    // Of this many layers all but the last see a window, where there is one; 0: every layer does.
+    std::size_t window_period = 0;
     bool window_around = false;  // half of it before the position, half after; else all of it before
     // Layers with a window turn by this base (a key may give another) and never scale positions; 0: as all
     // do.

@@ -2,7 +2,6 @@
 // first; then each tensor goes through memory by some megabytes and to a file beside the target, which takes
 // the target's name when it is whole and on the disk.
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,27 +84,18 @@ Plan plan_of(const GgufTensor& tensor, TensorType wanted)
 // A file that appears under its name when it is complete, and otherwise not at all.
 class NewFile {
 public:
-    explicit NewFile(const std::filesystem::path& path) : path_(path), beside_(path.string() + ".new")
+    explicit NewFile(const std::filesystem::path& path)
+        : path_(path), beside_(path.string() + ".unfinished-XXXXXX")
     {
-        fd_ = ::open(beside_.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
-        if (fd_ < 0) io_error(beside_);
-        // What an interrupted run left is written over; what another run is writing, or has just published,
-        // is not.
-        struct stat opened {};
-        struct stat named {};
-        errno = EBUSY;
-        if (::flock(fd_, LOCK_EX | LOCK_NB) != 0 || ::fstat(fd_, &opened) != 0 ||
-            ::stat(beside_.c_str(), &named) != 0 || opened.st_ino != named.st_ino ||
-            ::ftruncate(fd_, 0) != 0) {
-            const int why = errno;
-            ::close(fd_);
-            errno = why;
-            io_error(beside_);
-        }
+        fd_ = ::mkostemp(beside_.data(), O_CLOEXEC);
+        if (fd_ < 0) io_error(path_);
+        const mode_t mask = ::umask(0);
+        ::umask(mask);
+        ::fchmod(fd_, 0666 & ~mask);
     }
     ~NewFile()
     {
-        if (!complete_) ::unlink(beside_.c_str());
+        if (!renamed_) ::unlink(beside_.c_str());
         ::close(fd_);
     }
     NewFile(const NewFile&) = delete;
@@ -131,20 +121,25 @@ public:
     void publish(bool replace)
     {
         if (::fsync(fd_) != 0) io_error(beside_);
-        const char* const from = beside_.c_str();
-        const char* const to = path_.c_str();
-        int result = ::renameat2(AT_FDCWD, from, AT_FDCWD, to, replace ? 0 : RENAME_NOREPLACE);
-        if (result != 0 && errno == EINVAL) result = ::rename(from, to);  // a file system without that flag
-        if (result != 0) io_error(path_);
-        complete_ = true;
+        if (replace) {
+            if (::rename(beside_.c_str(), path_.c_str()) != 0) io_error(path_);
+            renamed_ = true;
+        } else if (::link(beside_.c_str(), path_.c_str()) != 0) {
+            io_error(path_);
+        }
+        const int folder = ::open((path_.parent_path() / ".").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (folder < 0) io_error(path_.parent_path());
+        const bool synced = ::fsync(folder) == 0;
+        ::close(folder);
+        if (!synced) io_error(path_.parent_path());
     }
 
 private:
     std::filesystem::path path_;
-    std::filesystem::path beside_;
+    std::string beside_;
     int fd_ = -1;
     std::uint64_t written_ = 0;
-    bool complete_ = false;
+    bool renamed_ = false;
 };
 
 template <typename T>
@@ -257,7 +252,10 @@ QuantizeReport quantize_model(const std::filesystem::path& model, const std::fil
     });
     if (target == std::end(kTargets))
         throw EngineError(EngineError::Kind::bad_request, "no type to write: " + options.type);
-    if (!options.replace && std::filesystem::exists(std::filesystem::symlink_status(out)))
+    std::error_code none;
+    if (std::filesystem::equivalent(model, out, none))
+        throw EngineError(EngineError::Kind::bad_request, out.string() + " is the model itself");
+    if (!options.replace && std::filesystem::exists(std::filesystem::symlink_status(out, none)))
         throw EngineError(EngineError::Kind::bad_request, out.string() + " is there already");
 
     const Gguf file = Gguf::open(model);

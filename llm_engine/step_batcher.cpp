@@ -1,56 +1,53 @@
 #include "step_batcher.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 namespace jiphyeon {
 namespace {
 
-constexpr std::size_t kSmall = 64;                 // rows of a step that is worth waiting for others
+constexpr std::size_t kTogether = 64;              // callers in one step
 constexpr std::chrono::milliseconds kPatience{6};  // a fraction of a step
 constexpr std::chrono::milliseconds kCancelPoll{20};
 
 }  // namespace
 
 // The mutex is held.
-void StepBatcher::expect(User& user, bool expected)
+void StepBatcher::expect_no_more(User& user)
 {
-    if (user.expected_ == expected) return;
-    user.expected_ = expected;
-    if (expected) {
-        ++expected_;
-    } else if (--expected_ == 0) {
-        changed_.notify_all();
-    }
+    std::erase(expected_, &user);
+    if (expected_.empty()) changed_.notify_all();
 }
 
 void StepBatcher::User::pause()
 {
     const std::lock_guard lock(batcher_.mutex_);
-    batcher_.expect(*this, false);
+    batcher_.expect_no_more(*this);
 }
 
 bool StepBatcher::User::compute(std::span<const Row> rows, std::span<const std::size_t> wanted,
                                 std::vector<float>& out, const std::atomic<bool>* cancel)
 {
-    Wish wish{this, rows, wanted, &out};
-    return batcher_.wait_for(wish, cancel);
+    Wish wish{this, rows, wanted, &out, cancel};
+    return batcher_.wait_for(wish);
 }
 
-bool StepBatcher::wait_for(Wish& wish, const std::atomic<bool>* cancel)
+bool StepBatcher::wait_for(Wish& wish)
 {
     std::unique_lock lock(mutex_);
+    expected_.reserve(expected_.size() + waiting_.size() + kTogether);  // for lead(), which must not fail
     waiting_.push_back(&wish);
-    expect(*wish.user, false);
+    expect_no_more(*wish.user);
     while (!wish.done) {
-        if (!wish.taken && cancel != nullptr && cancel->load()) {
+        if (!wish.taken && wish.cancelled()) {
             std::erase(waiting_, &wish);
             changed_.notify_all();
             return false;
         }
         if (!led_ && !wish.taken && waiting_.front() == &wish) {
             lead(lock);
-        } else if (cancel == nullptr || wish.taken) {
+        } else if (wish.cancel == nullptr || wish.taken) {
             changed_.wait(lock);
         } else {
             changed_.wait_for(lock, kCancelPoll);
@@ -64,24 +61,25 @@ bool StepBatcher::wait_for(Wish& wish, const std::atomic<bool>* cancel)
 void StepBatcher::lead(std::unique_lock<std::mutex>& lock)
 {
     led_ = true;
-    if (waiting_.front()->rows.size() <= kSmall) {
-        changed_.wait_for(lock, kPatience, [this] { return expected_ == 0; });
-    }
-    std::vector<Wish*> together;
+    // Who does not come is not waited for again until he has been here.
+    if (!changed_.wait_for(lock, kPatience, [this] { return expected_.empty(); })) expected_.clear();
+    std::array<Wish*, kTogether> together{};
+    std::size_t count = 0;
     std::size_t rows = 0;
     for (Wish* const wish : waiting_) {
+        if (wish->cancelled()) continue;
         rows += wish->rows.size();
-        if (!together.empty() && rows > Model::kStepRows) break;
+        if (count == kTogether || (count > 0 && rows > Model::kStepRows)) break;
         wish->taken = true;
-        together.push_back(wish);
+        together[count++] = wish;
     }
-    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(together.size()));
+    std::erase_if(waiting_, [](const Wish* wish) { return wish->taken; });
     lock.unlock();
-    run(together);
+    if (count > 0) run(std::span(together).first(count));
     lock.lock();
-    for (Wish* const wish : together) {
+    for (Wish* const wish : std::span(together).first(count)) {
         wish->done = true;
-        expect(*wish->user, true);
+        expected_.push_back(wish->user);
     }
     led_ = false;
     changed_.notify_all();

@@ -42,7 +42,6 @@ public:
     private:
         friend class StepBatcher;
         StepBatcher& batcher_;
-        bool expected_ = false;  // guarded by the batcher's mutex
     };
 
 private:
@@ -51,14 +50,17 @@ private:
         std::span<const Row> rows;
         std::span<const std::size_t> wanted;
         std::vector<float>* out;
+        const std::atomic<bool>* cancel;
         bool taken = false;
         bool done = false;
         std::exception_ptr error = nullptr;
+
+        bool cancelled() const { return cancel != nullptr && cancel->load(); }
     };
-    bool wait_for(Wish& wish, const std::atomic<bool>* cancel);
+    bool wait_for(Wish& wish);
     void lead(std::unique_lock<std::mutex>& lock);
     void run(std::span<Wish* const> wishes);
-    void expect(User& user, bool expected);
+    void expect_no_more(User& user);
 
     Model& model_;  // used by the leader alone
     std::mutex mutex_;
@@ -66,7 +68,7 @@ private:
     // Guarded by mutex_.
     std::vector<Wish*> waiting_;
     bool led_ = false;
-    std::size_t expected_ = 0;  // users
+    std::vector<User*> expected_;
 };
 
 }  // namespace jiphyeon

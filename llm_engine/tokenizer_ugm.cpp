@@ -12,6 +12,8 @@
 namespace jiphyeon {
 namespace {
 
+constexpr std::size_t kReplacementBytesMax = 256;  // of one character: a text grows by no more
+
 constexpr double kUnknownPenalty = 10.0;
 
 [[noreturn]] void malformed(const std::string& what)
@@ -34,6 +36,9 @@ CharacterMap::CharacterMap(std::string_view bytes)
     std::memcpy(units_.data(), bytes.data(), trie_bytes);
     replacements_ = bytes.substr(trie_bytes);
     if (replacements_.empty() || replacements_.back() != '\0') malformed("character map without an end");
+    for (std::size_t at = 0; at < replacements_.size(); at = replacements_.find('\0', at) + 1) {
+        if (replacements_.find('\0', at) - at > kReplacementBytesMax) malformed("an endless character map");
+    }
 }
 
 CharacterMap::Match CharacterMap::longest(std::string_view text) const

@@ -65,17 +65,22 @@ icu::UnicodeString cleaned(std::string_view text)
     return out;
 }
 
+// Every character decomposed by itself: the canonical order of marks, which the reference makes first, takes
+// a time quadratic in their number and changes only where the few marks stand that do not go.
 icu::UnicodeString without_accents(const icu::UnicodeString& text)
 {
     UErrorCode status = U_ZERO_ERROR;
     const icu::Normalizer2* const nfd = icu::Normalizer2::getNFDInstance(status);
-    icu::UnicodeString decomposed;
-    if (U_SUCCESS(status)) decomposed = nfd->normalize(text, status);
     if (U_FAILURE(status)) throw EngineError(EngineError::Kind::unsupported, u_errorName(status));
     icu::UnicodeString out;
-    for (std::int32_t at = 0; at < decomposed.length(); at = decomposed.moveIndex32(at, 1)) {
-        const UChar32 c = decomposed.char32At(at);
-        if (u_charType(c) != U_NON_SPACING_MARK) out.append(c);
+    icu::UnicodeString parts;
+    for (std::int32_t at = 0; at < text.length(); at = text.moveIndex32(at, 1)) {
+        const UChar32 whole = text.char32At(at);
+        if (!nfd->getDecomposition(whole, parts)) parts.setTo(whole);
+        for (std::int32_t i = 0; i < parts.length(); i = parts.moveIndex32(i, 1)) {
+            const UChar32 c = parts.char32At(i);
+            if (u_charType(c) != U_NON_SPACING_MARK) out.append(c);
+        }
     }
     return out;
 }

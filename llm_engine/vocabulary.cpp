@@ -7,6 +7,7 @@ namespace jiphyeon {
 namespace {
 
 constexpr std::size_t kTokensMax = 1u << 24;
+constexpr std::size_t kTokenBytesMax = 4096;
 constexpr std::size_t kTextMax =
     16u << 20;  // far beyond any context; the work space is some 20 bytes for each
 
@@ -61,6 +62,9 @@ Vocabulary Vocabulary::read(const Gguf& file)
     Vocabulary out;
     const std::vector<std::string_view> texts = file.strings("tokenizer.ggml.tokens");
     if (texts.empty() || texts.size() > kTokensMax) malformed(std::to_string(texts.size()) + " tokens");
+    for (const std::string_view text : texts) {
+        if (text.size() > kTokenBytesMax) malformed("a token of " + std::to_string(text.size()) + " bytes");
+    }
     out.texts.assign(texts.begin(), texts.end());
     out.kinds = read_kinds(file, texts.size());
     out.scores = file.floats("tokenizer.ggml.scores");

@@ -306,5 +306,58 @@ TEST(Model, ATensorThatTheFamilyHasNoPlaceForIsRefused)
     EXPECT_FALSE(refused("blk.7.attn_q.weight")) << "a layer beyond the last";
 }
 
+// What a file leaves out or contradicts is not guessed.
+TEST(ReadShape, KeysThatAFamilyCannotDoWithoutOrThatDenyItAreRefused)
+{
+    const auto kind_of = [](const std::string& architecture,
+                            const std::function<void(test::GgufWriter&)>& more) {
+        test::GgufWriter writer;
+        writer.string("general.architecture", architecture);
+        for (const char* key : {"block_count", "attention.head_count"})
+            writer.integer(architecture + "." + key, 2);
+        for (const char* key : {"feed_forward_length", "context_length", "embedding_length"})
+            writer.integer(architecture + "." + key, 64);
+        more(writer);
+        writer.tensor("token_embd.weight", {64, 4}, 0, std::string(1024, '\0'));
+        const std::string bytes = writer.finish();
+        const Gguf file = Gguf::parse({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+        try {
+            read_shape(file, 64);
+        } catch (const EngineError& error) {
+            return std::optional(error.kind);
+        }
+        return std::optional<EngineError::Kind>();
+    };
+    using Kind = EngineError::Kind;
+    EXPECT_EQ(kind_of("qwen2", [](auto&) {}), std::nullopt);
+    EXPECT_EQ(kind_of("qwen2", [](auto& w) { w.boolean("qwen2.attention.causal", false); }),
+              Kind::unsupported);
+    EXPECT_EQ(kind_of("apertus", [](auto&) {}), Kind::malformed) << "no xielu.alpha_p";
+    EXPECT_EQ(kind_of("apertus",
+                      [](auto& w) {
+                          for (const char* name : {"alpha_p", "alpha_n", "beta", "eps"})
+                              w.real(std::string("xielu.") + name, 0.1f);
+                      }),
+              std::nullopt);
+}
+
+TEST(ReadShape, AWindowPatternIsReadAsFilesMeanIt)
+{
+    const auto windowed = [](std::uint32_t period) {
+        test::TinyOptions options;
+        options.architecture = "gemma2";
+        options.width = 64;
+        options.layers = 4;
+        const std::string bytes = test::tiny_model(options, "", [&](test::GgufWriter& w) {
+            w.integer("gemma2.attention.sliding_window_pattern", period);
+        });
+        const Gguf file = Gguf::parse({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+        return read_shape(file, 64).windowed;
+    };
+    EXPECT_EQ(windowed(0), (std::vector<bool>{true, true, true, true}));
+    EXPECT_EQ(windowed(1), (std::vector<bool>{false, false, false, false}));
+    EXPECT_EQ(windowed(3), (std::vector<bool>{true, true, false, true}));
+}
+
 }  // namespace
 }  // namespace jiphyeon

@@ -267,7 +267,6 @@ TEST_F(QuantizeModel, WritesOverAFileOnlyWhenToldTo)
     EXPECT_EQ(slurp(out()), "somebody's");
     quantize_to("Q8_0", in, out(), true);
     EXPECT_EQ(slurp(out()).substr(0, 4), "GGUF");
-    quantize_to("Q8_0", out(), out(), true);  // onto itself
     EXPECT_EQ(Gguf::open(out()).integer("general.file_type"), 7u);
 }
 
@@ -297,14 +296,20 @@ TEST_F(QuantizeModel, AFailureLeavesNothingBehind)
     EXPECT_EQ(names(), std::vector<std::string>{"in.gguf"});
 }
 
-// A run that was killed leaves its file beside the target.
-TEST_F(QuantizeModel, WhatAnInterruptedRunLeftIsNoHindrance)
+TEST_F(QuantizeModel, TheModelItselfAndFilesWithNamesLikeItsAreLeftAlone)
 {
-    const fs::path in = save("in.gguf", test::tiny_model({}));
-    save("결과.gguf.new", std::string(10u << 20, 'x'));
+    const std::string bytes = test::tiny_model({});
+    const fs::path in = save("결과.gguf.new", bytes);
     quantize_to("Q8_0", in, out());
-    EXPECT_EQ(names(), (std::vector<std::string>{"in.gguf", "결과.gguf"}));
-    EXPECT_LT(fs::file_size(out()), fs::file_size(in));
+    EXPECT_EQ(fs::file_size(in), bytes.size());
+    QuantizeOptions over;
+    over.type = "Q4_0";
+    over.replace = true;
+    EXPECT_EQ(refused([&] { quantize_model(in, in, over); }), EngineError::Kind::bad_request);
+    fs::create_symlink(in, dir_.path() / "link.gguf");
+    EXPECT_EQ(refused([&] { quantize_model(in, dir_.path() / "link.gguf", over); }),
+              EngineError::Kind::bad_request);
+    EXPECT_EQ(fs::file_size(in), bytes.size());
 }
 
 }  // namespace
