@@ -29,8 +29,10 @@ struct Macro {
 namespace {
 
 constexpr std::size_t kStepsMax = 1'000'000;
-constexpr std::size_t kStepsOfItem = 10;      // a scope with what `loop` holds
-constexpr std::size_t kBytesMax = 64u << 20;  // made in all, each copy counted
+constexpr std::size_t kStepsOfItem = 10;             // a scope with what `loop` holds
+constexpr std::size_t kBytesOfStep = 64;             // read in one step
+constexpr std::size_t kBytesMax = 64u << 20;         // made in all, each copy counted
+constexpr std::size_t kCharactersOfMax = 16u << 20;  // bytes of a text whose characters are looked for
 constexpr std::size_t kDepthMax = 600;
 
 using TextPtr = std::shared_ptr<const Text>;
@@ -119,18 +121,6 @@ std::optional<double> number_in(const Value& value)
     return std::nullopt;
 }
 
-// Where the characters of a text begin, and its end. A byte that is no UTF-8 is a character.
-std::vector<std::size_t> character_places(std::string_view bytes)
-{
-    std::vector<std::size_t> out;
-    for (std::size_t at = 0; at < bytes.size();) {
-        out.push_back(at);
-        at += std::max(first_character(bytes.substr(at)).length, 1u);
-    }
-    out.push_back(bytes.size());
-    return out;
-}
-
 // White space of Python's str.strip and str.split.
 bool is_white_space(std::uint32_t c)
 {
@@ -148,30 +138,6 @@ std::size_t place_of(const std::string& bytes, const std::string& part, std::siz
 }
 
 enum class Ends { left, right, both };
-
-Text stripped(const Text& text, Ends ends, const Text* characters)
-{
-    const std::string_view bytes = text.bytes();
-    const std::vector<std::size_t> places = character_places(bytes);
-    std::set<std::string_view> wanted;
-    if (characters != nullptr) {
-        const std::string_view all = characters->bytes();
-        const std::vector<std::size_t> ends_of = character_places(all);
-        for (std::size_t i = 0; i + 1 < ends_of.size(); ++i)
-            wanted.insert(all.substr(ends_of[i], ends_of[i + 1] - ends_of[i]));
-    }
-    const auto goes = [&](std::size_t i) {
-        const std::string_view character = bytes.substr(places[i], places[i + 1] - places[i]);
-        if (characters != nullptr) return wanted.contains(character);
-        const Utf8Character c = first_character(character);
-        return c.length > 0 && is_white_space(c.code);
-    };
-    std::size_t first = 0;
-    std::size_t last = places.size() - 1;
-    while (ends != Ends::right && first < last && goes(first)) ++first;
-    while (ends != Ends::left && first < last && goes(last - 1)) --last;
-    return text.part(places[first], places[last]);
-}
 
 std::string decimal(double number)
 {
@@ -236,6 +202,7 @@ public:
 private:
     enum class Flow { on, next_item, end_loop };
     using Scope = std::map<std::string, Value, std::less<>>;
+    using Places = std::vector<std::uint32_t>;
 
     class Deeper {
     public:
@@ -271,6 +238,29 @@ private:
         charge(text.size());
         return text_of(std::move(text));
     }
+    void read(std::size_t bytes) { step(1 + bytes / kBytesOfStep); }
+
+    const Value* find_in(const Mapping& mapping, std::string_view key)
+    {
+        step(mapping.size() * (1 + key.size() / kBytesOfStep));
+        return find(mapping, key);
+    }
+
+    // Where the characters of a text begin, and its end. A byte that is no UTF-8 is a character.
+    Places characters_of(const Text& text)
+    {
+        if (text.size() > kCharactersOfMax)
+            too_large("the characters of a text of " + std::to_string(text.size()) + " bytes");
+        read(text.size());
+        const std::string_view bytes = text.bytes();
+        Places out;
+        for (std::size_t at = 0; at < bytes.size();) {
+            out.push_back(static_cast<std::uint32_t>(at));
+            at += std::max(first_character(bytes.substr(at)).length, 1u);
+        }
+        out.push_back(static_cast<std::uint32_t>(bytes.size()));
+        return out;
+    }
 
     Flow execute(const Block& block)
     {
@@ -300,8 +290,7 @@ private:
                 }
                 break;
             case Statement::Kind::loop:
-                loop(statement);
-                break;
+                return loop(statement);
             case Statement::Kind::assignment:
                 assign(statement);
                 break;
@@ -374,7 +363,8 @@ private:
         for (std::size_t i = 0; i < names.size(); ++i) scopes_.back()[names[i]] = (*items)[i];
     }
 
-    void loop(const Statement& statement)
+    // What stands in `else` is no longer of this loop: it can break off the one around it.
+    Flow loop(const Statement& statement)
     {
         List items = items_of(evaluate(*statement.expression));
         if (statement.condition != nullptr) {
@@ -394,10 +384,11 @@ private:
             scopes_.pop_back();
             if (flow == Flow::end_loop) break;
         }
-        if (!items.empty()) return;
+        if (!items.empty()) return Flow::on;
         scopes_.emplace_back();
-        execute(statement.otherwise);
+        const Flow flow = execute(statement.otherwise);
         scopes_.pop_back();
+        return flow;
     }
 
     static Value loop_variables(const List& items, std::size_t at)
@@ -423,9 +414,10 @@ private:
         }
         List out;
         if (const Mapping* const mapping = mapping_in(value)) {
-            for (const auto& entry : *mapping) out.push_back(text_value(entry.first));
+            step(mapping->size());
+            for (const auto& entry : *mapping) out.push_back(charged(Text::of_template(entry.first)));
         } else if (const auto* const text = as<Text>(value)) {
-            const std::vector<std::size_t> places = character_places(text->bytes());
+            const Places places = characters_of(*text);
             for (std::size_t i = 0; i + 1 < places.size(); ++i) {
                 step();
                 out.push_back(charged(text->part(places[i], places[i + 1])));
@@ -461,9 +453,13 @@ private:
             case Expression::Kind::mapping: {
                 Mapping entries;
                 for (std::size_t i = 0; i + 1 < expression.operands.size(); i += 2) {
-                    const Value key = operand(i);
-                    step(entries.size());
-                    put(entries, need_text(key, "a key").bytes(), operand(i + 1));
+                    const Value value = operand(i);
+                    const Text& key = need_text(value, "a key");
+                    // Keys do not know where they come from, and come back as words of the template's.
+                    if (!key.is_of_template()) unsupported("a key out of a turn");
+                    charge(key.size());
+                    find_in(entries, key.bytes());
+                    put(entries, key.bytes(), operand(i + 1));
                 }
                 return mapping_of(std::move(entries));
             }
@@ -502,20 +498,20 @@ private:
                 if (!out.named.empty()) unsupported("an argument without a name after one with");
                 out.values.push_back(evaluate(*argument.value));
             } else {
-                step(out.named.size());
+                if (find_in(out.named, argument.name) != nullptr) unsupported("an argument twice");
                 put(out.named, argument.name, evaluate(*argument.value));
             }
         }
         return out;
     }
 
-    static Value attribute(const Value& value, std::string_view name)
+    Value attribute(const Value& value, std::string_view name)
     {
         if (as<Undefined>(value) != nullptr)
             unsupported("'" + std::string(name) + "' of what is not defined");
         const Value* found = nullptr;
-        if (const Mapping* const mapping = mapping_in(value)) found = find(*mapping, name);
-        if (const auto* const space = as<NamespacePtr>(value)) found = find((*space)->entries, name);
+        if (const Mapping* const mapping = mapping_in(value)) found = find_in(*mapping, name);
+        if (const auto* const space = as<NamespacePtr>(value)) found = find_in((*space)->entries, name);
         return found == nullptr ? Value{} : *found;
     }
 
@@ -535,7 +531,7 @@ private:
             return at ? (*list)[*at] : Value{};
         }
         if (const auto* const text = as<Text>(value)) {
-            const std::vector<std::size_t> places = character_places(text->bytes());
+            const Places places = characters_of(*text);
             const auto at = place(places.size() - 1);
             return at ? charged(text->part(places[*at], places[*at + 1])) : Value{};
         }
@@ -559,8 +555,7 @@ private:
         const auto* const text = as<Text>(value);
         const List* const list = list_in(value);
         if (by == 0 || (text == nullptr && list == nullptr)) unsupported("a slice of this form");
-        const std::vector<std::size_t> places =
-            text != nullptr ? character_places(text->bytes()) : std::vector<std::size_t>();
+        const Places places = text != nullptr ? characters_of(*text) : Places();
         const auto size = static_cast<std::int64_t>(text != nullptr ? places.size() - 1 : list->size());
         // As Python: counted from the end where negative, then held inside.
         const std::int64_t least = by > 0 ? 0 : -1;
@@ -686,6 +681,7 @@ private:
         if (relation == "not in") return !contains(b, a);
         int order = 0;
         if (as<Text>(a) != nullptr && as<Text>(b) != nullptr) {
+            read(std::min(as<Text>(a)->size(), as<Text>(b)->size()));
             order = as<Text>(a)->bytes().compare(as<Text>(b)->bytes());
         } else if (const auto x = integer_in(a), y = integer_in(b); x && y) {
             order = *x < *y ? -1 : *x > *y ? 1 : 0;
@@ -705,8 +701,10 @@ private:
         const Deeper deeper(*this);
         if (const auto x = integer_in(a), y = integer_in(b); x && y) return *x == *y;
         if (const auto x = number_in(a), y = number_in(b); x && y) return *x == *y;
-        if (as<Text>(a) != nullptr && as<Text>(b) != nullptr)
+        if (as<Text>(a) != nullptr && as<Text>(b) != nullptr) {
+            read(std::min(as<Text>(a)->size(), as<Text>(b)->size()));
             return as<Text>(a)->bytes() == as<Text>(b)->bytes();
+        }
         if (const List* x = list_in(a), *y = list_in(b); x != nullptr && y != nullptr) {
             return std::equal(x->begin(), x->end(), y->begin(), y->end(),
                               [&](const Value& u, const Value& v) { return equal(u, v); });
@@ -722,10 +720,12 @@ private:
             return std::any_of(list->begin(), list->end(),
                                [&](const Value& item) { return equal(item, part); });
         }
-        if (const auto* const text = as<Text>(whole))
+        if (const auto* const text = as<Text>(whole)) {
+            read(text->size());
             return place_of(text->bytes(), need_text(part, "'in'").bytes(), 0) != std::string::npos;
+        }
         if (const Mapping* const mapping = mapping_in(whole))
-            return as<Text>(part) != nullptr && find(*mapping, as<Text>(part)->bytes()) != nullptr;
+            return as<Text>(part) != nullptr && find_in(*mapping, as<Text>(part)->bytes()) != nullptr;
         if (as<Undefined>(whole) == nullptr) unsupported("'in' of what is no list");
         return false;
     }
@@ -749,6 +749,13 @@ private:
     Value call(const Statement& macro, const Arguments& given)
     {
         given.limit(macro.parameters.size(), "a macro");
+        step(macro.parameters.size() * (1 + given.named.size()));
+        for (const auto& entry : given.named) {
+            const bool is_open = std::any_of(
+                macro.parameters.begin() + static_cast<std::ptrdiff_t>(given.values.size()),
+                macro.parameters.end(), [&](const Argument& each) { return each.name == entry.first; });
+            if (!is_open) unsupported("the argument '" + entry.first + "' of a macro");
+        }
         Scope scope;
         for (std::size_t i = 0; i < macro.parameters.size(); ++i) {
             const Argument& parameter = macro.parameters[i];
@@ -788,11 +795,11 @@ private:
             const std::int64_t by = numbers.size() == 3 ? numbers[2] : 1;
             const std::int64_t end = numbers.size() == 1 ? numbers[0] : numbers[1];
             constexpr std::int64_t kFar = std::int64_t{1} << 32;
-            if (by == 0 || std::abs(by) > kFar || std::abs(end) > kFar)
-                unsupported("range() of these numbers");
+            const bool far = std::any_of(numbers.begin(), numbers.end(),
+                                         [](std::int64_t n) { return n < -kFar || n > kFar; });
+            if (by == 0 || far) unsupported("range() of these numbers");
             List items;
             std::int64_t at = numbers.size() == 1 ? 0 : numbers[0];
-            if (at > kFar || at < -kFar) unsupported("range() of these numbers");
             for (; by > 0 ? at < end : at > end; at += by) {
                 step();
                 items.push_back({at});
@@ -808,11 +815,12 @@ private:
         if (const Mapping* const mapping = mapping_in(object)) {
             if (name == "get" && !given.values.empty()) {
                 given.limit(2, "get()");
-                const Value* const found = find(*mapping, need_text(given.values[0], "get()").bytes());
+                const Value* const found = find_in(*mapping, need_text(given.values[0], "get()").bytes());
                 return found != nullptr ? *found : given.values.size() > 1 ? given.values[1] : Value{None{}};
             }
-            if (name == "cycle" && !given.values.empty() && find(*mapping, "index0") != nullptr) {
-                const auto at = static_cast<std::size_t>(integer_in(*find(*mapping, "index0")).value_or(0));
+            if (const Value* const index =
+                    name == "cycle" && !given.values.empty() ? find_in(*mapping, "index0") : nullptr) {
+                const auto at = static_cast<std::size_t>(integer_in(*index).value_or(0));
                 return given.values[at % given.values.size()];
             }
             if (name == "items" || name == "keys" || name == "values") {
@@ -823,15 +831,41 @@ private:
         unsupported("the method '" + name + "'");
     }
 
-    static Value entries(const Mapping& mapping, std::string_view what)
+    Value entries(const Mapping& mapping, std::string_view what)
     {
+        step(mapping.size());
         List out;
         for (const auto& [key, value] : mapping) {
-            if (what == "items") out.push_back(list_of({text_value(key), value}));
-            if (what == "keys") out.push_back(text_value(key));
+            if (what == "items") out.push_back(list_of({charged(Text::of_template(key)), value}));
+            if (what == "keys") out.push_back(charged(Text::of_template(key)));
             if (what == "values") out.push_back(value);
         }
         return list_of(std::move(out));
+    }
+
+    Text stripped(const Text& text, Ends ends, const Text* characters)
+    {
+        const std::string_view bytes = text.bytes();
+        const Places places = characters_of(text);
+        std::set<std::string_view> wanted;
+        if (characters != nullptr) {
+            const std::string_view all = characters->bytes();
+            const Places ends_of = characters_of(*characters);
+            step(ends_of.size());
+            for (std::size_t i = 0; i + 1 < ends_of.size(); ++i)
+                wanted.insert(all.substr(ends_of[i], ends_of[i + 1] - ends_of[i]));
+        }
+        const auto goes = [&](std::size_t i) {
+            const std::string_view character = bytes.substr(places[i], places[i + 1] - places[i]);
+            if (characters != nullptr) return wanted.contains(character);
+            const Utf8Character c = first_character(character);
+            return c.length > 0 && is_white_space(c.code);
+        };
+        std::size_t first = 0;
+        std::size_t last = places.size() - 1;
+        while (ends != Ends::right && first < last && goes(first)) ++first;
+        while (ends != Ends::left && first < last && goes(last - 1)) --last;
+        return text.part(places[first], places[last]);
     }
 
     Value text_method(const Text& text, const std::string& name, const Arguments& given)
@@ -848,6 +882,7 @@ private:
         if (name == "startswith" || name == "endswith") {
             given.limit(1, name);
             if (first == nullptr) unsupported("'" + name + "' of these values");
+            read(std::min(text.size(), first->size()));
             return {name == "startswith" ? bytes.starts_with(first->bytes())
                                          : bytes.ends_with(first->bytes())};
         }
@@ -865,7 +900,7 @@ private:
         const std::string& bytes = text.bytes();
         List out;
         if (given.values.empty()) {  // at white space, without empty parts
-            const std::vector<std::size_t> places = character_places(bytes);
+            const Places places = characters_of(text);
             std::size_t start = 0;
             for (std::size_t i = 0; i < places.size(); ++i) {
                 const Utf8Character c = first_character(std::string_view(bytes).substr(places[i]));
@@ -880,6 +915,7 @@ private:
         const std::string& separator = need_text(given.values[0], "split()").bytes();
         const std::int64_t most = given.values.size() > 1 ? integer_in(given.values[1]).value_or(-1) : -1;
         if (separator.empty()) unsupported("split() at nothing");
+        read(text.size());
         std::size_t start = 0;
         for (std::int64_t cuts = 0; cuts != most; ++cuts) {
             const std::size_t at = place_of(bytes, separator, start);
@@ -895,6 +931,7 @@ private:
     Value replaced(const Text& text, const Text& old, const Text& by)
     {
         if (old.size() == 0) unsupported("replace() of nothing");
+        read(text.size());
         Text out;
         std::size_t start = 0;
         while (true) {
@@ -984,13 +1021,13 @@ private:
         unsupported("the filter '" + name + "'");
     }
 
-    static std::int64_t length(const Value& value)
+    std::int64_t length(const Value& value)
     {
         if (as<Undefined>(value) != nullptr) return 0;
         if (const List* const list = list_in(value)) return static_cast<std::int64_t>(list->size());
         if (const Mapping* const mapping = mapping_in(value))
             return static_cast<std::int64_t>(mapping->size());
-        return static_cast<std::int64_t>(character_places(need_text(value, "length").bytes()).size()) - 1;
+        return static_cast<std::int64_t>(characters_of(need_text(value, "length")).size()) - 1;
     }
 
     // map() and its like take what is not true for an empty list.
@@ -1006,6 +1043,7 @@ private:
             const Value part = attribute(item, name);
             bool is = is_true(part);
             if (given.values.size() > 1) {
+                step(given.values.size());
                 const Arguments rest{{given.values.begin() + 2, given.values.end()}, {}};
                 is = test(part, need_text(given.values[1], "selectattr()").bytes(), rest);
             }
@@ -1024,6 +1062,7 @@ private:
                 out.push_back(attribute(item, need_text(*name, "map()").bytes()));
             } else if (given.named.empty() && !given.values.empty()) {
                 const Deeper deeper(*this);
+                step(given.values.size());
                 const Arguments rest{{given.values.begin() + 1, given.values.end()}, {}};
                 out.push_back(filter(item, need_text(given.values[0], "map()").bytes(), rest));
             } else {

@@ -6,7 +6,8 @@
 // Every byte of a text knows whether it is the template's or comes from a turn, through joining, cutting and
 // trimming, so that the caller can look for control tokens in the template's words alone.
 //
-// Templates are foreign programs: nesting, steps and the bytes they make are bounded.
+// Templates are foreign programs: nesting, steps, the bytes they make and (as steps) those they read are
+// bounded.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +29,7 @@ public:
 
     const std::string& bytes() const { return bytes_; }
     bool is_of_template(std::size_t at) const { return from_template_[at] != 0; }
+    bool is_of_template() const { return from_template_.find('\0') == std::string::npos; }  // all of it
     std::size_t size() const { return bytes_.size(); }
     Text part(std::size_t begin, std::size_t end) const;
     void append(const Text& other);
@@ -43,7 +45,8 @@ private:
 
 struct Value;
 using List = std::vector<Value>;
-using Mapping = std::vector<std::pair<std::string, Value>>;  // in order of insertion, no key twice
+// In order of insertion, no key twice. Keys count as the template's words; one out of a turn is refused.
+using Mapping = std::vector<std::pair<std::string, Value>>;
 struct Undefined {};
 struct None {};
 struct Namespace;

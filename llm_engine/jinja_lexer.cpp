@@ -13,6 +13,7 @@ namespace jiphyeon::jinja {
 namespace {
 
 constexpr std::size_t kSourceMax = 1u << 20;
+constexpr std::size_t kNameMax = 256;  // so that to look one up is a step
 constexpr std::string_view kWhiteSpace = " \t\n\r\f\v";
 
 [[noreturn]] void unsupported(const std::string& what)
@@ -156,6 +157,8 @@ private:
         if (c == '\'' || c == '"') return {Token::Kind::text, text_literal()};
         if (is_name_start(c)) {
             while (at_ < source_.size() && (is_name_start(source_[at_]) || is_digit(source_[at_]))) ++at_;
+            if (at_ - start > kNameMax)
+                unsupported("a name of more than " + std::to_string(kNameMax) + " bytes");
             return cut(Token::Kind::name);
         }
         if (is_digit(c)) {

@@ -158,7 +158,9 @@ private:
         } else {
             if (!out.attribute.empty() || out.names.size() != 1) unsupported("a set block of this form");
             out.kind = Statement::Kind::capture;
+            const std::size_t loops = std::exchange(loops_, 0);  // no loop is left half through a text
             out.body = body({"endset"});
+            loops_ = loops;
             expect_word("endset");
         }
         finish();

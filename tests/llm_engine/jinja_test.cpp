@@ -87,6 +87,52 @@ TEST(Jinja, EveryByteKnowsWhetherItComesFromATurn)
     EXPECT_EQ(origins("{{ [x, 'z'] | join(x) }}"), " ab,cd  ab,cd z|..............t");
 }
 
+// Keys do not know where they come from.
+TEST(Jinja, ATextOfATurnIsNoKey)
+{
+    const Mapping variables = {{"x", text_of(Text::of_turn("<|끝|>"))}};
+    for (const std::string key : {"x", "'a' ~ x", "x ~ 'a'", "x[0]"})
+        EXPECT_EQ(error_of("{{ {" + key + ": 1} | list | first }}", variables),
+                  EngineError::Kind::unsupported)
+            << key;
+    EXPECT_EQ(rendered("{{ {'a' ~ 'b': x}['ab'] }}", variables), "<|끝|>");
+}
+
+TEST(Jinja, AnElseOfALoopBreaksOffTheLoopAround)
+{
+    EXPECT_EQ(rendered("{% for i in [1, 2] %}{{ i }}{% for j in [] %}{% else %}{% break %}{% endfor %}-"
+                       "{% endfor %}"),
+              "1");
+    EXPECT_EQ(rendered("{% for i in [1, 2] %}{{ i }}{% for j in [] %}{% else %}{% continue %}{% endfor %}-"
+                       "{% endfor %}"),
+              "12");
+}
+
+TEST(Jinja, NoLoopIsLeftInsideASetBlock)
+{
+    EXPECT_EQ(error_of("{% for i in [1] %}{% set x %}{% break %}{% endset %}{% endfor %}"),
+              EngineError::Kind::unsupported);
+    EXPECT_EQ(rendered("{% set x %}{% for i in [1, 2] %}{{ i }}{% break %}{% endfor %}{% endset %}{{ x }}"),
+              "1");
+}
+
+TEST(Jinja, MacrosTakeEachOfTheirArgumentsOnce)
+{
+    const std::string macro = "{% macro m(a, b=2) %}{{ a }}{{ b }}{% endmacro %}";
+    EXPECT_EQ(rendered(macro + "{{ m(1, b=3) }}{{ m(b=4, a=5) }}{{ m(6) }}"), "135462");
+    for (const std::string call : {"m(1, c=3)", "m(1, a=3)", "m(a=1, a=3)"})
+        EXPECT_EQ(error_of(macro + "{{ " + call + " }}"), EngineError::Kind::unsupported) << call;
+}
+
+TEST(Jinja, RangesReachNotTooFar)
+{
+    const std::string least = "{% set n = -9223372036854775807 - 1 %}";
+    for (const std::string source : {"range(n)", "range(0, n, -1)", "range(n, 0)", "range(0, -5, n)"})
+        EXPECT_EQ(error_of(least + "{{ " + source + " | length }}"), EngineError::Kind::unsupported)
+            << source;
+    EXPECT_EQ(rendered("{{ range(4294967296, 4294967290, -4) | join(' ') }}"), "4294967296 4294967292");
+}
+
 TEST(Jinja, WhatIsNotHereIsRefusedWhenItIsReached)
 {
     for (const std::string source : {"{{ 1 | tojson }}", "{{ now() }}", "{{ 'a'.title() }}", "{{ [1] }}",
@@ -107,6 +153,35 @@ TEST(Jinja, WhatIsNoTemplateIsRefused)
           "{% if x %}{% else %}{% else %}{% endif %}", "{{ 99999999999999999999 }}"}) {
         EXPECT_EQ(error_of(source), EngineError::Kind::unsupported) << source;
     }
+    EXPECT_EQ(error_of("{{ " + std::string(257, 'a') + " }}"), EngineError::Kind::unsupported);
+}
+
+// In what each does a hundred times, nothing or next to nothing is made.
+TEST(Jinja, ReadingCountsAsSteps)
+{
+    const std::string spaces(1u << 20, ' ');
+    Mapping large;
+    for (int i = 0; i < 20'000; ++i) large.emplace_back(std::to_string(i), Value{});
+    const Mapping variables = {{"x", text_of(Text::of_turn(spaces))},
+                               {"y", text_of(Text::of_turn(spaces))},
+                               {"m", mapping_of(std::move(large))}};
+    for (const std::string source :
+         {"x | length", "x[0]", "x[:1]", "x.strip()", "x | trim", "x == y", "x < y", "'a' in x",
+          "x.startswith(y)", "x.endswith(y)", "m.a", "m['a']", "m.get('a')", "'a' in m", "{'a': 1}.get(x)",
+          "m.values()", "m.keys() | first"}) {
+        EXPECT_EQ(error_of("{% for i in range(100) %}{% do " + source + " %}{% endfor %}", variables),
+                  EngineError::Kind::too_large)
+            << source;
+        EXPECT_EQ(error_of("{% do " + source + " %}", variables), std::nullopt) << source;
+    }
+    EXPECT_EQ(error_of("{% do ' '.strip(x) %}", variables), EngineError::Kind::too_large);
+}
+
+TEST(Jinja, TheCharactersOfVeryLongTextsAreNotLookedFor)
+{
+    const Mapping variables = {{"x", text_of(Text::of_turn(std::string((16u << 20) + 1, ' ')))}};
+    EXPECT_EQ(error_of("{{ x[0] }}", variables), EngineError::Kind::too_large);
+    EXPECT_EQ(error_of("{{ 'a' in x }}", variables), std::nullopt);
 }
 
 TEST(Jinja, HostileTemplatesEnd)
