@@ -45,7 +45,7 @@ ChatTemplate ChatTemplate::from(const Gguf& file)
     if (!text) unsupported("the model has no chat template: it is not made for conversations");
     try {
         ChatTemplate out(file, *text);
-        out.check_ends_of_turns();
+        out.check_turns();
         return out;
     } catch (const EngineError& error) {
         if (error.kind != EngineError::Kind::too_large) throw;
@@ -82,27 +82,48 @@ PieceTrie::Match ChatTemplate::control_at(const jinja::Text& text, std::size_t a
     return best;
 }
 
-// Some templates want a system turn, others refuse one; what is tried is one user's turn after none or one.
-void ChatTemplate::check_ends_of_turns() const
+bool ChatTemplate::control_follows(const jinja::Text& text, std::size_t at) const
 {
-    const std::vector<ChatTurn> turns = {{"system", "x"}, {"user", "x"}};
-    jinja::Text text;
-    try {
-        text = render(std::span(turns).subspan(1));
-    } catch (const EngineError&) {
+    return control_at(text, std::min(text.bytes().find_first_not_of(" \n", at), text.size())).length > 0;
+}
+
+// Some templates want a system turn, others refuse one; what they do not refuse is tried.
+void ChatTemplate::check_turns() const
+{
+    const std::vector<ChatTurn> turns = {{"system", "1"}, {"user", "2"}, {"assistant", "3"}, {"user", "4"}};
+    std::optional<EngineError> refusal;
+    bool is_rendered = false;
+    for (const std::size_t first : {1u, 0u}) {
         try {
-            text = render(turns);
+            check_text(render(std::span(turns).subspan(first)));
+            is_rendered = true;
         } catch (const EngineError& error) {
-            unsupported(error.what());
+            if (error.kind != EngineError::Kind::bad_request) throw;
+            if (!refusal) refusal = error;
         }
     }
-    std::size_t end = text.size();
-    while (end > 0 && text.is_of_template(end - 1)) --end;
-    if (end == 0) unsupported("a chat template that leaves out what the user says");
-    end = std::min(text.bytes().find_first_not_of(" \n", end), text.size());
-    if (control_at(text, end).length == 0) {
-        unsupported("a chat template that ends the user's turn with words, which a text could imitate");
+    if (!is_rendered) unsupported(refusal->what());
+}
+
+// Where a template puts the system's text into the user's turn, the two are one turn.
+void ChatTemplate::check_text(const jinja::Text& text) const
+{
+    const std::string& bytes = text.bytes();
+    char before = 0;        // the text of the turn that was passed last
+    std::size_t words = 0;  // where the template's began after it
+    bool asks = false;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (text.is_of_template(at)) continue;
+        const bool one_turn = before == 0 || before == bytes[at] || (before == '1' && bytes[at] != '3');
+        if (!one_turn && !control_follows(text, words))
+            unsupported("a chat template that ends a turn with words, which a text could imitate");
+        before = bytes[at];
+        words = at + 1;
+        asks = asks || bytes[at] == '4';
     }
+    if (!asks) unsupported("a chat template that leaves out what the user says");
+    if (!control_follows(text, words))
+        unsupported("a chat template that ends the last turn with words, which a text could imitate");
 }
 
 std::vector<TokenId> ChatTemplate::prompt(const Tokenizer& tokenizer, std::span<const ChatTurn> turns) const

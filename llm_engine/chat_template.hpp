@@ -2,7 +2,7 @@
 //
 // Templates are Jinja programs inside model files. They are run (jinja.hpp) with the texts of the turns
 // marked: control tokens are looked for in the template's own words alone, so that no text in a turn can
-// close it or open another.
+// close it, as it must to open another.
 #pragma once
 
 #include <span>
@@ -19,8 +19,9 @@ namespace jiphyeon {
 class ChatTemplate {
 public:
     // Reads `tokenizer.chat_template`. Throws EngineError unsupported: there is none (a base model), it uses
-    // what jinja.hpp does not have (today's date, for one), or it ends a user's turn with words and not with
-    // a control token, which a text could imitate.
+    // what jinja.hpp does not have (today's date, for one), or it ends a user's or an assistant's turn with
+    // words and not with a control token, which a text could imitate. A system's text may share the turn of
+    // the user's text that follows it.
     static ChatTemplate from(const Gguf& file);
 
     // Ends with the opening of the assistant's turn. Throws EngineError bad_request: no turns, a role other
@@ -35,7 +36,10 @@ private:
     jinja::Text render(std::span<const ChatTurn> turns) const;
     // The control token of the template's that starts at `at`.
     PieceTrie::Match control_at(const jinja::Text& text, std::size_t at) const;
-    void check_ends_of_turns() const;
+    // After white space at most.
+    bool control_follows(const jinja::Text& text, std::size_t at) const;
+    void check_turns() const;
+    void check_text(const jinja::Text& text) const;
 
     jinja::Template template_;
     PieceTrie controls_;

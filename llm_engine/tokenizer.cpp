@@ -50,10 +50,6 @@ std::unique_ptr<Tokenizer> make_ugm(const Gguf& file)
 std::unique_ptr<Tokenizer> make_spm(const Gguf& file)
 {
     Vocabulary vocabulary = Vocabulary::read(file);
-    vocabulary.bos = vocabulary.special(file, "bos", 1);
-    vocabulary.eos = vocabulary.special(file, "eos", 2);
-    vocabulary.unknown = vocabulary.special(file, "unknown", 0);
-    if (vocabulary.eos) vocabulary.ends[static_cast<std::size_t>(*vocabulary.eos)] = true;
     if (!file.has("tokenizer.ggml.add_bos_token")) vocabulary.add_bos = true;
     const bool space_prefix = file.find_bool("tokenizer.ggml.add_space_prefix").value_or(true);
     return std::make_unique<SpmTokenizer>(std::move(vocabulary), space_prefix);

@@ -71,13 +71,16 @@ Vocabulary Vocabulary::read(const Gguf& file)
     if (!out.scores.empty() && out.scores.size() != texts.size()) {
         malformed("scores has another length than tokens");
     }
-    out.bos = special_id(file, "bos", texts.size());
-    out.eos = special_id(file, "eos", texts.size());
-    out.unknown = special_id(file, "unknown", texts.size());
+    const bool spm = file.find_string("tokenizer.ggml.model") == "llama";  // whose ids go without saying
+    const auto or_none = [&](TokenId id) { return spm ? std::optional<TokenId>(id) : std::nullopt; };
+    out.bos = out.special(file, "bos", or_none(1));
+    out.eos = out.special(file, "eos", or_none(2));
+    out.unknown = out.special(file, "unknown", or_none(0));
     out.add_bos = file.find_bool("tokenizer.ggml.add_bos_token").value_or(false);
     out.add_eos = file.find_bool("tokenizer.ggml.add_eos_token").value_or(false);
     out.ends.assign(texts.size(), false);
-    for (const std::string_view name : {"eos", "eot", "eom"}) {
+    if (out.eos) out.ends[static_cast<std::size_t>(*out.eos)] = true;
+    for (const std::string_view name : {"eot", "eom"}) {
         if (const auto id = special_id(file, name, texts.size()))
             out.ends[static_cast<std::size_t>(*id)] = true;
     }

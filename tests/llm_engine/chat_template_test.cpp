@@ -171,6 +171,67 @@ TEST(ChatTemplate, AUsersTurnMustEndWithAControlToken)
     EXPECT_TRUE(refuses({"<|im_start|>"}, kChatml));
 }
 
+EngineError error_of(const std::vector<std::string>& controls, const std::string& chat_template)
+{
+    const std::string bytes = file_with(controls, chat_template);
+    const Gguf file = parse(bytes);
+    try {
+        ChatTemplate::from(file);
+    } catch (const EngineError& error) {
+        return error;
+    }
+    return EngineError(EngineError::Kind::io, "no error");
+}
+
+TEST(ChatTemplate, AnAssistantsTurnMustEndWithAControlToken)
+{
+    const auto with_end = [](const std::string& end) {
+        return "{% for m in messages %}{% if m.role == 'user' %}[INST]{{ m.content }}[/INST]"
+               "{% else %}{{ m.content }}" +
+               end + "{% endif %}{% endfor %}";
+    };
+    const std::vector<std::string> controls = {"<s>", "</s>", "[INST]", "[/INST]"};
+    EXPECT_EQ(error_of(controls, with_end("</s>")).kind, EngineError::Kind::io);
+    EXPECT_EQ(error_of(controls, with_end("\nUser: ")).kind, EngineError::Kind::unsupported);
+    // Also where it is so only after a system's turn.
+    EXPECT_EQ(error_of(controls, with_end("{{ '#' if messages[0].role == 'system' }}</s>")).kind,
+              EngineError::Kind::unsupported);
+}
+
+// A template that asks for a system's turn gets one; any other error is the one to tell of.
+TEST(ChatTemplate, OnlyWhatATemplateItselfRefusesIsTriedAnotherWay)
+{
+    const std::vector<std::string> controls = {"<|im_start|>", "<|im_end|>"};
+    const std::string asks =
+        "{% if messages[0].role != 'system' %}{{ raise_exception('who am I?') }}{% endif %}";
+    EXPECT_EQ(error_of(controls, asks + kChatml).kind, EngineError::Kind::io);
+    const EngineError both = error_of(controls, asks + "{{ raise_exception('no') }}" + kChatml);
+    EXPECT_EQ(both.kind, EngineError::Kind::unsupported);
+    EXPECT_NE(std::string(both.what()).find("who am I?"), std::string::npos) << both.what();
+    const EngineError date =
+        error_of(controls, "{% if messages[0].role != 'system' %}{{ strftime_now('%d') }}{% endif %}" +
+                               std::string(kChatml));
+    EXPECT_EQ(date.kind, EngineError::Kind::unsupported);
+    EXPECT_NE(std::string(date.what()).find("strftime_now"), std::string::npos) << date.what();
+}
+
+TEST(ChatTemplate, StartAndEndOfTextGoWithoutSayingAsForTheTokenizer)
+{
+    test::GgufWriter writer;
+    writer.string("tokenizer.ggml.model", "llama");
+    writer.strings("tokenizer.ggml.tokens", {"<unk>", "<s>", "</s>", "a"});
+    writer.reals("tokenizer.ggml.scores", {0, 0, 0, 0});
+    writer.integers("tokenizer.ggml.token_type", {2, 3, 3, 1});
+    writer.string("tokenizer.chat_template",
+                  "{{ bos_token }}{% for m in messages %}{{ m.content + eos_token }}{% endfor %}");
+    const std::string bytes = writer.finish();
+    const Gguf file = parse(bytes);
+    const auto tokenizer = make_tokenizer(file);
+    const std::vector<ChatTurn> turns = {{"user", ""}};
+    EXPECT_EQ(ChatTemplate::from(file).prompt(*tokenizer, turns), (std::vector<TokenId>{1, 2}));
+    EXPECT_TRUE(tokenizer->ends_generation(2));
+}
+
 TEST(ChatTemplate, BadConversationsAreRefused)
 {
     const std::string bytes = file_with({"<|im_start|>", "<|im_end|>"}, kChatml);
