@@ -81,6 +81,7 @@ private:
     {
         return (tokens + kChunkPositions - 1) / kChunkPositions;
     }
+    void begin(Sequence& sequence, std::span<const TokenId> prompt, std::string_view cache_domain);
     bool advance(Sequence& sequence, std::span<const TokenId> guess, const std::atomic<bool>* cancel,
                  const std::function<void(std::size_t done)>& on_step, std::vector<float>& logits);
     std::vector<TokenId> encode_whole(const std::string& text) const;
@@ -148,6 +149,15 @@ void LocalEngine::check_prompt(std::span<const TokenId> prompt, std::size_t more
     }
 }
 
+// A sequence of the prompt's tokens, of which those are done whose pages are known.
+void LocalEngine::begin(Sequence& sequence, std::span<const TokenId> prompt, std::string_view cache_domain)
+{
+    PrefixCache::Found found = cache_.find(cache_domain, prompt);
+    sequence.tokens.assign(prompt.begin(), prompt.end());
+    sequence.done = found.tokens;
+    sequence.pages = std::move(found.pages);
+}
+
 // Computes the tokens that are not done and, in the last step, those of `guess` after them. `logits` are
 // those after the last token and after each of the guess, one after the other. False when cancelled.
 bool LocalEngine::advance(Sequence& sequence, std::span<const TokenId> guess, const std::atomic<bool>* cancel,
@@ -166,10 +176,10 @@ bool LocalEngine::advance(Sequence& sequence, std::span<const TokenId> guess, co
         }
         if (sequence.done + count == sequence.tokens.size()) {
             wanted.push_back(count - 1);
-            for (const TokenId id : guess) {
-                const std::size_t position = sequence.tokens.size() + wanted.size() - 1;
+            for (std::size_t i = 0; i < guess.size(); ++i) {
+                const std::size_t position = sequence.tokens.size() + i;
                 wanted.push_back(rows.size());
-                rows.push_back({id, position, 0, position + 1, &sequence.pages});
+                rows.push_back({guess[i], position, 0, position + 1, &sequence.pages});
             }
         }
         if (!sequence.user.compute(rows, wanted, logits, cancel)) return false;
@@ -184,11 +194,8 @@ std::vector<float> LocalEngine::next_logits(std::span<const TokenId> prompt, std
     check_prompt(prompt, 0);
     // Not in line for room_: a callback of a running request, which holds some, may ask this.
     const Units alone(scoring_, 1, nullptr);
-    PrefixCache::Found found = cache_.find(cache_domain, prompt);
     Sequence sequence(steps_);
-    sequence.tokens.assign(prompt.begin(), prompt.end());
-    sequence.done = found.tokens;
-    sequence.pages = std::move(found.pages);
+    begin(sequence, prompt, cache_domain);
     std::vector<float> logits;
     advance(sequence, {}, nullptr, nullptr, logits);
     cache_.keep(cache_domain, sequence.tokens, std::move(sequence.pages));
@@ -267,13 +274,10 @@ void Generation::read_prompt()
     if (!user_->held()) return finish(Finish::cancelled);
     const Units reading(engine_.reading_, 1, request_.cancel);
     if (!reading.held()) return finish(Finish::cancelled);
-    PrefixCache::Found found = engine_.cache_.find(request_.cache_domain, request_.prompt);
-    sequence_.tokens = request_.prompt;
-    sequence_.done = found.tokens;
-    sequence_.pages = std::move(found.pages);
-    result_.cached_tokens = found.tokens;
+    engine_.begin(sequence_, request_.prompt, request_.cache_domain);
+    result_.cached_tokens = sequence_.done;
 
-    const std::size_t shared = found.tokens / kChunkPositions;
+    const std::size_t shared = sequence_.done / kChunkPositions;
     room_.emplace(engine_.room_, engine_.pages_for(request_.prompt.size() + request_.max_tokens) - shared,
                   request_.cancel);
     if (!room_->held()) return finish(Finish::cancelled);

@@ -349,6 +349,31 @@ template <int T, typename Sub>
     for (int t = 0; t < T; ++t) sub[t].dot(weights, activations[t]);
 }
 
+template <int T>
+[[gnu::always_inline]] inline void clear_tile(F (&acc)[T])
+{
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) acc[t] = Lanes::zero();
+}
+
+// acc += scale of the weights * scales of the tokens * total.
+template <int T>
+[[gnu::always_inline]] inline void add_scaled(F (&acc)[T], F scale, const float* scales, const I (&total)[T])
+{
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) {
+        const F d = Lanes::mul(scale, Lanes::set1(scales[t]));
+        acc[t] = Lanes::fma(d, Lanes::to_float(total[t]), acc[t]);
+    }
+}
+
+template <int T>
+[[gnu::always_inline]] inline void store_tile(const F (&acc)[T], float* out, std::size_t stride)
+{
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) Lanes::store(out + static_cast<std::size_t>(t) * stride, acc[t]);
+}
+
 template <typename Source, int T>
 void product_32(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, float* out,
                 std::size_t stride)
@@ -359,8 +384,7 @@ void product_32(const std::uint8_t* panel, std::size_t columns, const ActTile& t
     const std::int32_t* bias = tile.bias;
     const float* scales = tile.scales;
     F acc[T];
-    JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) acc[t] = Lanes::zero();
+    clear_tile<T>(acc);
     for (std::size_t b = 0; b < columns / 32; ++b) {
         source.block(panel + b * Source::kBytes);
         Sub sub[T];
@@ -393,8 +417,7 @@ void product_32(const std::uint8_t* panel, std::size_t columns, const ActTile& t
         bias += kBiasRows32 * T;
         scales += T;
     }
-    JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) Lanes::store(out + static_cast<std::size_t>(t) * stride, acc[t]);
+    store_tile<T>(acc, out, stride);
 }
 
 template <int kHigh, int T, typename Source>
@@ -430,8 +453,7 @@ void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& ti
     const std::int32_t* pairs = tile.pairs;
     const float* scales = tile.scales;
     F acc[T];
-    JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) acc[t] = Lanes::zero();
+    clear_tile<T>(acc);
     for (std::size_t b = 0; b < columns / 256; ++b) {
         source.block(panel + b * Source::kBytes);
         I total[T];
@@ -443,12 +465,7 @@ void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& ti
             quads += 16 * T;
             bias += 4 * T;
         }
-        const F scale = source.scale();
-        JIPHYEON_UNROLL(12)
-        for (int t = 0; t < T; ++t) {
-            const F d = Lanes::mul(scale, Lanes::set1(scales[t]));
-            acc[t] = Lanes::fma(d, Lanes::to_float(total[t]), acc[t]);
-        }
+        add_scaled<T>(acc, source.scale(), scales, total);
         if constexpr (Source::kMinimum) {
             JIPHYEON_UNROLL(12)
             for (int t = 0; t < T; ++t) total[t] = Lanes::zero_int();
@@ -467,8 +484,7 @@ void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& ti
         }
         scales += T;
     }
-    JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) Lanes::store(out + static_cast<std::size_t>(t) * stride, acc[t]);
+    store_tile<T>(acc, out, stride);
 }
 
 template <typename Source, int T>
@@ -481,8 +497,7 @@ void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& t
     const std::int32_t* bias = tile.bias;
     const float* scales = tile.scales;
     F acc[T];
-    JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) acc[t] = Lanes::zero();
+    clear_tile<T>(acc);
     for (std::size_t b = 0; b < columns / 256; ++b) {
         source.block(panel + b * Source::kBytes);
         I total[T];
@@ -504,16 +519,10 @@ void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& t
             quads += 4 * T;
             bias += T;
         }
-        const F scale = source.scale();
-        JIPHYEON_UNROLL(12)
-        for (int t = 0; t < T; ++t) {
-            const F d = Lanes::mul(scale, Lanes::set1(scales[t]));
-            acc[t] = Lanes::fma(d, Lanes::to_float(total[t]), acc[t]);
-        }
+        add_scaled<T>(acc, source.scale(), scales, total);
         scales += T;
     }
-    JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) Lanes::store(out + static_cast<std::size_t>(t) * stride, acc[t]);
+    store_tile<T>(acc, out, stride);
 }
 
 struct ColumnF32 {

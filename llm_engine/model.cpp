@@ -59,8 +59,7 @@ void Model::finish_logits(float* logits) const
         for (std::size_t k = 0; k < shape_.vocabulary; ++k) logits[k] *= shape_.logit_scale;
     }
     if (shape_.logit_cap != 0) {
-        const std::size_t padded = (shape_.vocabulary + kPanelRows - 1) / kPanelRows * kPanelRows;
-        kernels_.soft_cap(logits, padded, shape_.logit_cap, logits);
+        kernels_.soft_cap(logits, whole_panels(shape_.vocabulary), shape_.logit_cap, logits);
     }
 }
 

@@ -14,11 +14,6 @@ namespace {
     throw EngineError(EngineError::Kind::malformed, what);
 }
 
-std::size_t whole_panels(std::size_t rows)
-{
-    return (rows + kPanelRows - 1) / kPanelRows * kPanelRows;
-}
-
 // The result is padded to whole panels with zeros, as the outputs that it is added to are.
 std::vector<float> numbers_of(const GgufTensor& tensor, std::size_t size)
 {

@@ -33,6 +33,11 @@
 
 namespace jiphyeon {
 
+// Rows that whole panels hold.
+inline std::size_t whole_panels(std::size_t rows)
+{
+    return (rows + kPanelRows - 1) / kPanelRows * kPanelRows;
+}
 // Bytes of one panel.
 std::size_t panel_bytes(TensorType type, std::size_t columns);
 
@@ -45,8 +50,8 @@ public:
     TensorType type() const { return type_; }
     std::size_t rows() const { return rows_; }
     std::size_t columns() const { return columns_; }
-    std::size_t padded_rows() const { return panels() * kPanelRows; }
-    std::size_t panels() const { return (rows_ + kPanelRows - 1) / kPanelRows; }
+    std::size_t padded_rows() const { return whole_panels(rows_); }
+    std::size_t panels() const { return padded_rows() / kPanelRows; }
     const std::uint8_t* panel(std::size_t i) const { return bytes_.get() + i * panel_bytes_; }
     explicit operator bool() const { return rows_ != 0; }
     std::size_t bytes() const { return panels() * panel_bytes_; }
