@@ -278,7 +278,7 @@ def freeze(folder):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--program", default=str(BENCH.parent / "build" / "release" / "app" / "jiphyeon"))
+    parser.add_argument("--program", default=str(BENCH.parent / "build" / "release" / "bin" / "jiphyeon"))
     parser.add_argument("--modules", type=Path, help="a node_modules that holds the packages; else they are installed")
     parser.add_argument("--only", help="one family")
     parser.add_argument("--freeze", type=Path)
@@ -298,15 +298,7 @@ def main():
         for name, path, reference in families(modules, Path(temporary)):
             if options.only not in (None, name):
                 continue
-            mine = lines_of.ours(options.program, path, lines)
-            theirs = [reference.ids(line) for line in lines]
-            equal = sum(a == b for a, b in zip(mine, theirs))
-            print(f"{name:10} {equal}/{len(lines)} lines equal")
-            for line, a, b in [each for each in zip(lines, mine, theirs) if each[1] != each[2]][:5]:
-                print(f"  {line!r}\n    ours   {a}\n    theirs {b}")
-            cases.append({"case": name, "metric": "lines with equal ids", "unit": "share", "ours": equal / len(lines),
-                          "peer": 1.0, "peer_name": type(reference).__name__, "ratio": equal / len(lines),
-                          "runs": len(lines)})
+            cases.append(lines_of.compare(name, options.program, path, lines, reference, type(reference).__name__))
     print(json.dumps({"suite": "family_tokens", "cases": cases}))
 
 

@@ -205,10 +205,22 @@ def freeze_conversations(folder, models):
             sink.write(json.dumps({"turns": turns, "ids": ids}) + "\n")
 
 
+def compare(name, program, model, lines, reference, peer):
+    """Prints how many lines have equal ids, and the first that have not; the case of the result."""
+    mine = ours(program, model, lines)
+    theirs = [reference.ids(line) for line in lines]
+    equal = sum(a == b for a, b in zip(mine, theirs))
+    print(f"{name:10} {equal}/{len(lines)} lines equal to {peer}")
+    for line, a, b in [each for each in zip(lines, mine, theirs) if each[1] != each[2]][:5]:
+        print(f"  {line!r}\n    ours   {a}\n    theirs {b}")
+    return {"case": name, "metric": "lines with equal ids", "unit": "share", "ours": equal / len(lines),
+            "peer": 1.0, "peer_name": peer, "ratio": equal / len(lines), "runs": len(lines)}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--program", default=str(ROOT / "build" / "release" / "app" / "jiphyeon"))
+    parser.add_argument("--program", default=str(ROOT / "build" / "release" / "bin" / "jiphyeon"))
     parser.add_argument("--models", type=Path, default=Path(os.environ.get("JIPHYEON_MODELS", ROOT / "build" / "models")))
     parser.add_argument("--freeze", type=Path)
     options = parser.parse_args()
@@ -220,14 +232,7 @@ def main():
     cases = []
     for name, model, reference, peer, is_fair in references(options.models):
         fair = [line for line in lines if is_fair(line)]
-        mine = ours(options.program, model, fair)
-        theirs = [reference.ids(line) for line in fair]
-        equal = sum(a == b for a, b in zip(mine, theirs))
-        print(f"{name:6} {equal}/{len(fair)} lines equal to {peer}")
-        for line, a, b in [each for each in zip(fair, mine, theirs) if each[1] != each[2]][:5]:
-            print(f"  {line!r}\n    ours   {a}\n    theirs {b}")
-        cases.append({"case": name, "metric": "lines with equal ids", "unit": "share", "ours": equal / len(fair),
-                      "peer": 1.0, "peer_name": peer, "ratio": equal / len(fair), "runs": len(fair)})
+        cases.append(compare(name, options.program, model, fair, reference, peer))
     print(json.dumps({"suite": "tokenizers", "cases": cases}))
 
 
