@@ -69,11 +69,9 @@ struct ActTile {
     const std::int32_t* bias = nullptr;
     const std::int32_t* pairs = nullptr;  // per_256: [blocks][4][T], the sums of two 32s as two int16
 };
-// The same arrays, to be written for token `at` of the tile.
+// The same arrays, to be written.
 struct ActTileOut {
     unsigned tokens = 0;
-    unsigned at = 0;
-    float* values = nullptr;
     std::int32_t* quads = nullptr;
     float* scales = nullptr;
     std::int32_t* bias = nullptr;
@@ -110,8 +108,9 @@ struct Kernels {
     Isa isa;
     TypeKernels types[kTensorTypes];  // by TensorType; empty where there is no such type
 
-    void (*quantize_32)(const float* x, std::size_t columns, const ActTileOut& out);
-    void (*quantize_256)(const float* x, std::size_t columns, const ActTileOut& out);
+    // Columns of a whole tile, whose tokens lie `stride` floats apart. columns: a multiple of 32, or 256.
+    void (*quantize_32)(const float* x, std::size_t stride, std::size_t columns, const ActTileOut& out);
+    void (*quantize_256)(const float* x, std::size_t stride, std::size_t columns, const ActTileOut& out);
 
     // n: a multiple of 16 everywhere. `out` may be `x`.
     void (*rms_norm)(const float* x, const float* weight, std::size_t n, float epsilon, float* out);

@@ -20,62 +20,71 @@ float largest_magnitude(const float* x, std::size_t n)
     return Lanes::reduce_max(largest);
 }
 
-// Integers of a block and their sums by 16.
-void round_block(const float* x, std::size_t n, float inverse, std::int8_t* out, std::int32_t* sums)
+// The integers of a block, and its scale.
+float round_block(const float* x, std::size_t n, std::int8_t* out)
 {
+    const float largest = largest_magnitude(x, n);
+    const F inverse = Lanes::set1(largest > 0 ? 127.0f / largest : 0.0f);
     for (std::size_t i = 0; i < n; i += 16) {
-        const F scaled = Lanes::mul(Lanes::load(x + i), Lanes::set1(inverse));
+        const F scaled = Lanes::mul(Lanes::load(x + i), inverse);
         Lanes::store_low_bytes(out + i, Lanes::add(scaled, Lanes::set1(kRounder)));
-        std::int32_t sum = 0;
-        for (int k = 0; k < 16; ++k) sum += out[i + static_cast<std::size_t>(k)];
-        sums[i / 16] = sum;
+    }
+    return largest / 127.0f;
+}
+
+// Exact, as every partial sum is an integer that a float can hold.
+std::int32_t sum_of(I integers)
+{
+    return static_cast<std::int32_t>(Lanes::reduce_add(Lanes::to_float(integers)));
+}
+
+// Puts the bytes of a block, kBlock of each token, into quads side by side.
+template <std::size_t kBlock>
+void interleave_quads(const std::int8_t (&bytes)[kTileTokens][kBlock], unsigned tokens, std::int32_t* quads)
+{
+    for (std::size_t i = 0; i < kBlock; i += 4) {
+        for (unsigned t = 0; t < tokens; ++t) __builtin_memcpy(quads++, bytes[t] + i, 4);
     }
 }
 
-void scatter_quads(const std::int8_t* bytes, std::size_t n, const ActTileOut& out, std::size_t first)
+void quantize_32(const float* x, std::size_t stride, std::size_t columns, const ActTileOut& out)
 {
-    for (std::size_t i = 0; i < n / 4; ++i) {
-        std::int32_t quad;
-        __builtin_memcpy(&quad, bytes + 4 * i, 4);
-        out.quads[(first / 4 + i) * out.tokens + out.at] = quad;
-    }
-}
-
-void quantize_32(const float* x, std::size_t columns, const ActTileOut& out)
-{
-    alignas(64) std::int8_t bytes[32];
-    std::int32_t sums[2];
+    alignas(64) std::int8_t bytes[kTileTokens][32];
     for (std::size_t b = 0; b < columns / 32; ++b) {
-        const float largest = largest_magnitude(x + 32 * b, 32);
-        round_block(x + 32 * b, 32, largest > 0 ? 127.0f / largest : 0.0f, bytes, sums);
-        scatter_quads(bytes, 32, out, 32 * b);
-        const std::int32_t sum = sums[0] + sums[1];
-        std::int32_t* const bias = out.bias + b * kBiasRows32 * out.tokens + out.at;
-        bias[0] = -8 * sum;
-        bias[out.tokens] = -16 * sum;
-        bias[2 * out.tokens] = -128 * sum;
-        bias[3 * out.tokens] = sum;
-        out.scales[b * out.tokens + out.at] = largest / 127.0f;
+        float* const scales = out.scales + b * out.tokens;
+        std::int32_t* const bias = out.bias + b * kBiasRows32 * out.tokens;
+        for (unsigned t = 0; t < out.tokens; ++t) {
+            scales[t] = round_block(x + t * stride + 32 * b, 32, bytes[t]);
+            const std::int32_t sum =
+                sum_of(Lanes::add_int(Lanes::load_s8(bytes[t]), Lanes::load_s8(bytes[t] + 16)));
+            bias[t] = -8 * sum;
+            bias[out.tokens + t] = -16 * sum;
+            bias[2 * out.tokens + t] = -128 * sum;
+            bias[3 * out.tokens + t] = sum;
+        }
+        interleave_quads<32>(bytes, out.tokens, out.quads + 8 * b * out.tokens);
     }
 }
 
-void quantize_256(const float* x, std::size_t columns, const ActTileOut& out)
+void quantize_256(const float* x, std::size_t stride, std::size_t columns, const ActTileOut& out)
 {
-    alignas(64) std::int8_t bytes[256];
-    std::int32_t sums[16];
+    alignas(64) std::int8_t bytes[kTileTokens][256];
     for (std::size_t b = 0; b < columns / 256; ++b) {
-        const float largest = largest_magnitude(x + 256 * b, 256);
-        round_block(x + 256 * b, 256, largest > 0 ? 127.0f / largest : 0.0f, bytes, sums);
-        scatter_quads(bytes, 256, out, 256 * b);
-        for (std::size_t j = 0; j < 16; ++j)
-            out.bias[(b * kBiasRows256 + j) * out.tokens + out.at] = -32 * sums[j];
-        for (std::size_t p = 0; p < 4; ++p) {
-            const std::int32_t even = sums[4 * p] + sums[4 * p + 1];
-            const std::int32_t odd = sums[4 * p + 2] + sums[4 * p + 3];
-            out.pairs[(b * 4 + p) * out.tokens + out.at] = static_cast<std::int32_t>(
-                (static_cast<std::uint32_t>(odd) << 16) | (static_cast<std::uint32_t>(even) & 0xffffu));
+        for (unsigned t = 0; t < out.tokens; ++t) {
+            out.scales[b * out.tokens + t] = round_block(x + t * stride + 256 * b, 256, bytes[t]);
+            std::int32_t sums[16];
+            for (std::size_t j = 0; j < 16; ++j) {
+                sums[j] = sum_of(Lanes::load_s8(bytes[t] + 16 * j));
+                out.bias[(b * kBiasRows256 + j) * out.tokens + t] = -32 * sums[j];
+            }
+            for (std::size_t p = 0; p < 4; ++p) {
+                const std::int32_t even = sums[4 * p] + sums[4 * p + 1];
+                const std::int32_t odd = sums[4 * p + 2] + sums[4 * p + 3];
+                out.pairs[(b * 4 + p) * out.tokens + t] = static_cast<std::int32_t>(
+                    (static_cast<std::uint32_t>(odd) << 16) | (static_cast<std::uint32_t>(even) & 0xffffu));
+            }
         }
-        out.scales[b * out.tokens + out.at] = largest / 127.0f;
+        interleave_quads<256>(bytes, out.tokens, out.quads + 64 * b * out.tokens);
     }
 }
 

@@ -52,11 +52,28 @@ constexpr NibbleTable nibble_table(const std::int8_t (&values)[16], int offset)
 constexpr NibbleTable kNonLinearBytes = nibble_table(kNonLinear4, Lanes::kSigned8 ? 0 : 128);
 constexpr NibbleTable kFp4Bytes = nibble_table(kDoubledFp4, 16);
 
+// Panels as stored come from memory in the order in which they lie there. With several tokens they are used
+// up too slowly for the processor to look far enough ahead by itself, so the products ask for what they will
+// need: as far ahead as memory takes to answer at its full rate.
+constexpr std::size_t kPrefetchAhead = 8192;
+// Part `part` of kParts of the block that lies so far ahead of the source's.
+template <typename Source, std::size_t kParts>
+[[gnu::always_inline]] inline void prefetch_part(const Source& source, int part)
+{
+    if constexpr (Source::kStored) {
+        constexpr std::size_t kBytes = Source::kBytes / kParts;
+        const std::uint8_t* const at = source.at + kPrefetchAhead + static_cast<std::size_t>(part) * kBytes;
+        JIPHYEON_UNROLL(12)
+        for (std::size_t i = 0; i < kBytes; i += 64) __builtin_prefetch(at + i);
+    }
+}
+
 // --- panels as stored -------------------------------------------------------------------------------------
 
 // Q4_0, Q4_1, Q5_0 and Q5_1.
 template <bool kHasMinimum, bool kHasFifth>
 struct SourceLinear {
+    static constexpr bool kStored = true;
     static constexpr std::size_t kFifth = kHasMinimum ? 64 : 32;
     static constexpr std::size_t kNibbles = kHasFifth ? kFifth + 64 : kFifth;
     static constexpr std::size_t kBytes = kNibbles + 256;
@@ -77,6 +94,7 @@ struct SourceLinear {
 };
 
 struct SourceQ80 {
+    static constexpr bool kStored = true;
     static constexpr std::size_t kBytes = 544;
     static constexpr int kMaxWeight = 255;
     static constexpr int kBias = kBias128;
@@ -93,6 +111,7 @@ struct SourceQ80 {
 };
 
 struct SourceIQ4NL {
+    static constexpr bool kStored = true;
     static constexpr std::size_t kBytes = 288;
     static constexpr int kMaxWeight = 255;
     static constexpr int kBias = kBias128;
@@ -108,6 +127,7 @@ struct SourceIQ4NL {
 };
 
 struct SourceMXFP4 {
+    static constexpr bool kStored = true;
     static constexpr std::size_t kBytes = 272;
     static constexpr int kMaxWeight = 31;
     static constexpr int kBias = kBias16;
@@ -125,6 +145,7 @@ struct SourceMXFP4 {
 // Q4_K and Q5_K.
 template <bool kHasFifth>
 struct SourceK {
+    static constexpr bool kStored = true;
     static constexpr std::size_t kNibbles = kHasFifth ? 768 : 256;
     static constexpr std::size_t kBytes = kNibbles + 2048;
     static constexpr int kMaxWeight = kHasFifth ? 31 : 15;
@@ -159,6 +180,7 @@ struct SourceK {
 
 struct SourceIQ4XS {
     using Bytes16 = std::uint8_t [[gnu::vector_size(16)]];
+    static constexpr bool kStored = true;
     static constexpr std::size_t kBytes = 2176;
     static constexpr int kMaxWeight = 255;
     static constexpr std::int32_t kBiasFactor = Lanes::kSigned8 ? 0 : 4;  // -32 to -128
@@ -189,6 +211,7 @@ struct SourceIQ4XS {
 };
 
 struct SourceQ6K {
+    static constexpr bool kStored = true;
     static constexpr std::size_t kBytes = 3360;
     const std::uint8_t* at = nullptr;
     void block(const std::uint8_t* p) { at = p; }
@@ -212,6 +235,7 @@ struct SourceQ6K {
 template <int kMax, int kBiasRow, bool kHasMinimum>
 struct Unpacked32 {
     static constexpr std::size_t kBytes = kHasMinimum ? 640 : 576;
+    static constexpr bool kStored = false;
     static constexpr int kMaxWeight = kMax;
     static constexpr int kBias = kBiasRow;
     static constexpr bool kMinimum = kHasMinimum;
@@ -229,6 +253,7 @@ struct Unpacked32 {
 template <int kMax, std::int32_t kFactor, bool kHasMinimum>
 struct UnpackedK {
     static constexpr std::size_t kBytes = kHasMinimum ? 4992 : 4672;
+    static constexpr bool kStored = false;
     static constexpr int kMaxWeight = kMax;
     static constexpr std::int32_t kBiasFactor = kFactor;
     static constexpr bool kMinimum = kHasMinimum;
@@ -246,6 +271,7 @@ struct UnpackedK {
 };
 
 struct Unpacked6K {
+    static constexpr bool kStored = false;
     static constexpr std::size_t kBytes = 5184;
     const std::uint8_t* at = nullptr;
     void block(const std::uint8_t* p) { at = p; }
@@ -387,6 +413,7 @@ void product_32(const std::uint8_t* panel, std::size_t columns, const ActTile& t
     clear_tile<T>(acc);
     for (std::size_t b = 0; b < columns / 32; ++b) {
         source.block(panel + b * Source::kBytes);
+        prefetch_part<Source, 1>(source, 0);
         Sub sub[T];
         JIPHYEON_UNROLL(12)
         for (int t = 0; t < T; ++t) sub[t].start(Source::kBias == kNoBias ? 0 : bias[Source::kBias * T + t]);
@@ -460,6 +487,7 @@ void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& ti
         JIPHYEON_UNROLL(12)
         for (int t = 0; t < T; ++t) total[t] = Lanes::zero_int();
         for (int chunk = 0; chunk < 4; ++chunk) {
+            prefetch_part<Source, 4>(source, chunk);
             sub_block_k<0, T>(source, chunk, quads, bias, total);
             sub_block_k<1, T>(source, chunk, quads + 8 * T, bias + 2 * T, total);
             quads += 16 * T;
@@ -504,6 +532,7 @@ void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& t
         JIPHYEON_UNROLL(12)
         for (int t = 0; t < T; ++t) total[t] = Lanes::zero_int();
         for (int j = 0; j < 16; ++j) {
+            prefetch_part<Source, 16>(source, j);
             Sub sub[T];
             JIPHYEON_UNROLL(12)
             for (int t = 0; t < T; ++t) sub[t].start(bias[t]);

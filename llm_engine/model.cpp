@@ -146,11 +146,12 @@ void Model::add_half(const NormWeights& after)
     float* const given = work_.projected.data();
     const bool of_the_sum = shape_.placement == Placement::sums;
     if (!after.weight.empty() && !of_the_sum) norm(after, given, given);
-    const std::size_t numbers = work_.rows.size() * shape_.width;
-    if (shape_.residual_scale != 1) {
-        for (std::size_t i = 0; i < numbers; ++i) given[i] *= shape_.residual_scale;
-    }
-    for (std::size_t i = 0; i < numbers; ++i) hidden[i] += given[i];
+    const float scale = shape_.residual_scale;
+    for_rows([&](std::size_t begin, std::size_t end, unsigned) {
+        for (std::size_t i = begin * shape_.width; i < end * shape_.width; ++i) {
+            hidden[i] += scale == 1 ? given[i] : given[i] * scale;
+        }
+    });
     if (of_the_sum) norm(after, hidden, hidden);
 }
 
@@ -167,7 +168,7 @@ void Model::store_keys_values(const Layer& layer, std::size_t plane)
             if (layer.rope != nullptr) layer.rope->rotate(head, position);
         }
     };
-    pool_.run(work_.rows.size(), 4, [&](std::size_t begin, std::size_t end, unsigned) {
+    for_rows([&](std::size_t begin, std::size_t end, unsigned) {
         std::vector<std::uint16_t> half(size);
         for (std::size_t i = begin; i < end; ++i) {
             const Row& row = work_.rows[i];
@@ -221,7 +222,7 @@ void Model::feed_forward(const Layer& layer, const float* in)
     const Product products[] = {{&layer.up.matrix, work_.up.data(), inner},
                                 {&layer.gate.matrix, work_.gate.data(), inner}};
     multiply(pool_, kernels_, unpack_, work_.activations, {products, gated ? 2u : 1u});
-    pool_.run(work_.rows.size(), 4, [&](std::size_t begin, std::size_t end, unsigned) {
+    for_rows([&](std::size_t begin, std::size_t end, unsigned) {
         for (std::size_t i = begin; i < end; ++i) {
             activate(layer, gated ? work_.gate.data() + i * inner : nullptr, work_.up.data() + i * inner);
         }
@@ -258,15 +259,17 @@ void Model::project(const Linear& linear, float* out, std::size_t stride)
     const Product product{&linear.matrix, out, stride};
     multiply(pool_, kernels_, unpack_, work_.activations, {&product, 1});
     if (linear.bias.empty()) return;
-    for (std::size_t i = 0; i < work_.rows.size(); ++i) {
-        for (std::size_t k = 0; k < linear.matrix.rows(); ++k) out[i * stride + k] += linear.bias[k];
-    }
+    for_rows([&](std::size_t begin, std::size_t end, unsigned) {
+        for (std::size_t i = begin; i < end; ++i) {
+            for (std::size_t k = 0; k < linear.matrix.rows(); ++k) out[i * stride + k] += linear.bias[k];
+        }
+    });
 }
 
 void Model::norm(const NormWeights& weights, const float* in, float* out)
 {
     const std::size_t width = shape_.width;
-    pool_.run(work_.rows.size(), 16, [&](std::size_t begin, std::size_t end, unsigned) {
+    for_rows([&](std::size_t begin, std::size_t end, unsigned) {
         for (std::size_t i = begin; i < end; ++i) {
             const float* const x = in + i * width;
             float* const y = out + i * width;
@@ -285,9 +288,7 @@ void Model::quantize(const float* in, std::size_t stride, std::size_t columns,
     bool wants[3] = {};
     for (const Matrix* const matrix : users) wants[static_cast<std::size_t>(act_form(matrix->type()))] = true;
     work_.activations.shape(work_.rows.size(), columns, wants[0], wants[1], wants[2]);
-    pool_.run(work_.rows.size(), 4, [&](std::size_t begin, std::size_t end, unsigned) {
-        for (std::size_t i = begin; i < end; ++i) work_.activations.fill(kernels_, i, in + i * stride);
-    });
+    work_.activations.fill(kernels_, pool_, in, stride);
 }
 
 void Model::pool(const float* hidden, std::size_t rows, float* out) const

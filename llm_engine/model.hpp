@@ -10,6 +10,7 @@
 // Threads: one forward() at a time. The rest is immutable.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -107,6 +108,14 @@ private:
                        bool bias_required);
     NormWeights read_norm(Tensors& tensors, const std::string& name) const;
 
+    // Shares out the step's rows. Many come in pieces of 16, as the keys of so many positions lie together
+    // and two threads should not write to one line of the cache.
+    template <typename Body>
+    void for_rows(Body&& body)
+    {
+        const std::size_t rows = work_.rows.size();
+        pool_.run(rows, std::clamp<std::size_t>(rows / (4 * pool_.threads()), 1, 16), body);
+    }
     void embed(std::span<const Row> rows);
     void run_layer(const Layer& layer, std::size_t index, std::span<const std::size_t> wanted);
     void store_keys_values(const Layer& layer, std::size_t plane);  // plane: of a page

@@ -256,10 +256,8 @@ void Activations::shape(std::size_t tokens, std::size_t columns, bool plain, boo
     tokens_ = tokens;
     columns_ = columns;
     tiles_.clear();
-    tile_of_.resize(tokens);
     for (std::size_t first = 0; first < tokens;) {
         const unsigned size = tile_tokens(tokens - first);
-        for (unsigned i = 0; i < size; ++i) tile_of_[first + i] = tiles_.size();
         tiles_.push_back({first, size});
         first += size;
     }
@@ -284,35 +282,51 @@ void Activations::shape(std::size_t tokens, std::size_t columns, bool plain, boo
     }
 }
 
-ActTileOut Activations::out(Form& form, const Span& span, std::size_t block) const
+ActTileOut Activations::out(Form& form, const Span& span, std::size_t block, std::size_t column) const
 {
     const std::size_t blocks = columns_ / block;
+    const auto from = [&](auto& numbers, std::size_t per_block) {
+        return numbers.data() + (span.first * blocks + span.tokens * (column / block)) * per_block;
+    };
     ActTileOut to;
     to.tokens = span.tokens;
-    to.quads = form.quads.data() + span.first * columns_ / 4;
-    to.scales = form.scales.data() + span.first * blocks;
-    to.bias = form.bias.data() + span.first * blocks * (block == 32 ? kBiasRows32 : kBiasRows256);
-    to.pairs = block == 32 ? nullptr : form.pairs.data() + span.first * blocks * 4;
+    to.quads = from(form.quads, block / 4);
+    to.scales = from(form.scales, 1);
+    to.bias = from(form.bias, block == 32 ? kBiasRows32 : kBiasRows256);
+    to.pairs = block == 32 ? nullptr : from(form.pairs, 4);
     return to;
 }
 
-void Activations::fill(const Kernels& kernels, std::size_t token, const float* x)
+void Activations::fill(const Kernels& kernels, ThreadPool& pool, const float* x, std::size_t stride)
 {
-    const Span& span = tiles_[tile_of_[token]];
-    const auto at = static_cast<unsigned>(token - span.first);
+    // A piece of work: so many columns of a tile, whole blocks of every form.
+    constexpr std::size_t kPieceColumns = 768;
+    const std::size_t pieces_per_tile = (columns_ + kPieceColumns - 1) / kPieceColumns;
+    const std::size_t grain = tokens_ == 1 ? pieces_per_tile : 1;
+    pool.run(tiles_.size() * pieces_per_tile, grain, [&](std::size_t begin, std::size_t end, unsigned) {
+        for (std::size_t i = begin; i < end; ++i) {
+            const std::size_t first = i % pieces_per_tile * kPieceColumns;
+            const std::size_t past = std::min(columns_, first + kPieceColumns);
+            fill(kernels, tiles_[i / pieces_per_tile], first, past, x, stride);
+        }
+    });
+}
+
+void Activations::fill(const Kernels& kernels, const Span& span, std::size_t first, std::size_t past,
+                       const float* x, std::size_t stride)
+{
+    x += span.first * stride;
     if (plain_) {
-        float* const to = values_.data() + span.first * columns_ + at;
-        for (std::size_t i = 0; i < columns_; ++i) to[i * span.tokens] = x[i];
+        float* to = values_.data() + span.first * columns_ + first * span.tokens;
+        for (std::size_t i = first; i < past; ++i) {
+            for (unsigned t = 0; t < span.tokens; ++t) *to++ = x[t * stride + i];
+        }
     }
     if (per_32_.used) {
-        ActTileOut to = out(per_32_, span, 32);
-        to.at = at;
-        kernels.quantize_32(x, columns_, to);
+        kernels.quantize_32(x + first, stride, past - first, out(per_32_, span, 32, first));
     }
     if (per_256_.used) {
-        ActTileOut to = out(per_256_, span, 256);
-        to.at = at;
-        kernels.quantize_256(x, columns_, to);
+        kernels.quantize_256(x + first, stride, past - first, out(per_256_, span, 256, first));
     }
 }
 

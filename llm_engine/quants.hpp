@@ -76,8 +76,8 @@ class Activations {
 public:
     // Room for `tokens` x `columns` in each form that is asked for; earlier contents are lost.
     void shape(std::size_t tokens, std::size_t columns, bool plain, bool per_32, bool per_256);
-    // Writes token i. Any number of threads, each with other tokens.
-    void fill(const Kernels& kernels, std::size_t token, const float* x);
+    // Writes all tokens, which lie `stride` floats apart.
+    void fill(const Kernels& kernels, ThreadPool& pool, const float* x, std::size_t stride);
 
     std::size_t tokens() const { return tokens_; }
     std::size_t tiles() const { return tiles_.size(); }
@@ -96,12 +96,15 @@ private:
         std::vector<std::int32_t> bias;
         std::vector<std::int32_t> pairs;
     };
-    ActTileOut out(Form& form, const Span& span, std::size_t block) const;
+    // Columns [first, past) of a tile.
+    void fill(const Kernels& kernels, const Span& span, std::size_t first, std::size_t past, const float* x,
+              std::size_t stride);
+    // Where a tile's part from `column` on goes, in blocks of `block` columns.
+    ActTileOut out(Form& form, const Span& span, std::size_t block, std::size_t column) const;
 
     std::size_t tokens_ = 0;
     std::size_t columns_ = 0;
     std::vector<Span> tiles_;
-    std::vector<std::size_t> tile_of_;  // by token
     bool plain_ = false;
     std::vector<float> values_;
     Form per_32_;

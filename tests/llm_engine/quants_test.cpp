@@ -109,7 +109,7 @@ std::vector<float> product(const Matrix& matrix, const std::vector<float>& x, st
     UnpackSpace space(pool.threads());
     Activations activations;
     activations.shape(tokens, matrix.columns(), true, true, matrix.columns() % 256 == 0);
-    for (std::size_t t = 0; t < tokens; ++t) activations.fill(kernels, t, x.data() + t * matrix.columns());
+    activations.fill(kernels, pool, x.data(), matrix.columns());
     std::vector<float> out(tokens * matrix.padded_rows());
     const Product product{&matrix, out.data(), matrix.padded_rows()};
     multiply(pool, kernels, space, activations, {&product, 1});
