@@ -188,8 +188,12 @@ TEST(Worker, ADeadChildLosesWhatRunsAndTheNextRequestStartsAnother)
     std::atomic<bool> never = false;
     GenerateRequest waiting = command(*engine, "wait");
     waiting.cancel = &never;
+    std::promise<void> begun;  // else it may come to the second child, and nobody ends it there
+    GenerateEvents events;
+    events.on_prompt = [&](std::size_t, std::size_t) { begun.set_value(); };
     auto running =
-        std::async(std::launch::async, [&] { return kind_of([&] { engine->generate(waiting, {}); }); });
+        std::async(std::launch::async, [&] { return kind_of([&] { engine->generate(waiting, events); }); });
+    begun.get_future().wait();
     const GenerateRequest die = command(*engine, "die");
     EXPECT_EQ(kind_of([&] { engine->generate(die, {}); }), EngineError::Kind::lost);
     EXPECT_EQ(running.get(), EngineError::Kind::lost);
