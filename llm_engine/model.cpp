@@ -6,6 +6,13 @@
 namespace jiphyeon {
 namespace {
 
+// The bias may be empty, or padded beyond `count`.
+void add_bias(const std::vector<float>& bias, float* x, std::size_t count)
+{
+    count = std::min(count, bias.size());
+    for (std::size_t k = 0; k < count; ++k) x[k] += bias[k];
+}
+
 // For the few vectors that no step computes.
 std::vector<float> times(const Matrix& matrix, const std::vector<float>& x)
 {
@@ -118,17 +125,17 @@ void Model::run_layer(const Layer& layer, std::size_t index, std::span<const std
     if (work_.rows.empty()) return;
     attend(layer, plane);
     quantize(work_.attended.data(), q_width, q_width, {&layer.output.matrix});
-    project(layer.output, work_.projected.data(), width);
+    project(layer.output);
 
     if (shape_.placement == Placement::parallel) {
         const float* const in = input_of_half(layer.inner_norm);  // before attention is added
-        add_half(layer.attention_output_norm);
+        add_half(layer.output, layer.attention_output_norm);
         feed_forward(layer, in);
     } else {
-        add_half(layer.attention_output_norm);
+        add_half(layer.output, layer.attention_output_norm);
         feed_forward(layer, input_of_half(layer.inner_norm));
     }
-    add_half(layer.inner_output_norm);
+    add_half(layer.down, layer.inner_output_norm);
 }
 
 // The hidden state as a half of a layer takes it: through a norm where there is one.
@@ -139,20 +146,24 @@ const float* Model::input_of_half(const NormWeights& before)
     return work_.normed.data();
 }
 
-// Adds what a half gave to the hidden state, with the norm after it, where there is one, in its place.
-void Model::add_half(const NormWeights& after)
+// Adds what a half gave, whose last product was `last`, to the hidden state, with the norm after it, where
+// there is one, in its place.
+void Model::add_half(const Linear& last, const NormWeights& after)
 {
-    float* const hidden = work_.hidden.data();
-    float* const given = work_.projected.data();
+    const std::size_t width = shape_.width;
     const bool of_the_sum = shape_.placement == Placement::sums;
-    if (!after.weight.empty() && !of_the_sum) norm(after, given, given);
+    const bool of_the_half = !after.weight.empty() && !of_the_sum;
     const float scale = shape_.residual_scale;
     for_rows([&](std::size_t begin, std::size_t end, unsigned) {
-        for (std::size_t i = begin * shape_.width; i < end * shape_.width; ++i) {
-            hidden[i] += scale == 1 ? given[i] : given[i] * scale;
+        for (std::size_t i = begin; i < end; ++i) {
+            float* const hidden = work_.hidden.data() + i * width;
+            float* const given = work_.projected.data() + i * width;
+            add_bias(last.bias, given, width);
+            if (of_the_half) norm_row(after, given, given);
+            for (std::size_t k = 0; k < width; ++k) hidden[k] += scale == 1 ? given[k] : given[k] * scale;
+            if (of_the_sum) norm_row(after, hidden, hidden);
         }
     });
-    if (of_the_sum) norm(after, hidden, hidden);
 }
 
 // Adds the biases, norms and turns queries and keys, and files keys and values in the pages.
@@ -161,7 +172,7 @@ void Model::store_keys_values(const Layer& layer, std::size_t plane)
     const std::size_t size = shape_.head_size;
     const auto finish = [&](float* x, std::size_t heads, const std::vector<float>& bias,
                             const std::vector<float>& head_norm, std::size_t position) {
-        for (std::size_t d = 0; d < bias.size() && d < heads * size; ++d) x[d] += bias[d];
+        add_bias(bias, x, heads * size);
         for (std::size_t h = 0; h < heads; ++h) {
             float* const head = x + h * size;
             if (!head_norm.empty()) kernels_.rms_norm(head, head_norm.data(), size, shape_.epsilon, head);
@@ -177,8 +188,7 @@ void Model::store_keys_values(const Layer& layer, std::size_t plane)
             float* const v = work_.v.data() + i * shape_.kv_heads * size;
             finish(q, shape_.heads, layer.q.bias, layer.q_norm, row.position);
             finish(k, shape_.kv_heads, layer.k.bias, layer.k_norm, row.position);
-            for (std::size_t d = 0; d < layer.v.bias.size() && d < shape_.kv_heads * size; ++d)
-                v[d] += layer.v.bias[d];
+            add_bias(layer.v.bias, v, shape_.kv_heads * size);
             if (!query_growth_.empty()) {
                 for (std::size_t d = 0; d < shape_.heads * size; ++d) q[d] *= query_growth_[row.position];
             }
@@ -228,15 +238,15 @@ void Model::feed_forward(const Layer& layer, const float* in)
         }
     });
     quantize(work_.up.data(), inner, inner, {&layer.down.matrix});
-    project(layer.down, work_.projected.data(), width);
+    project(layer.down);
 }
 
 // Of one row; the result is in `up`.
 void Model::activate(const Layer& layer, float* gate, float* up) const
 {
     const std::size_t inner = shape_.inner;
-    for (std::size_t k = 0; k < layer.up.bias.size() && k < inner; ++k) up[k] += layer.up.bias[k];
-    for (std::size_t k = 0; k < layer.gate.bias.size() && k < inner; ++k) gate[k] += layer.gate.bias[k];
+    add_bias(layer.up.bias, up, inner);
+    add_bias(layer.gate.bias, gate, inner);
     switch (shape_.family->feed_forward) {
         case FeedForward::swiglu:
             return kernels_.silu_multiply(gate, up, inner, up);
@@ -254,32 +264,30 @@ void Model::activate(const Layer& layer, float* gate, float* up) const
     }
 }
 
-void Model::project(const Linear& linear, float* out, std::size_t stride)
+// Back to the width of the hidden state; add_half() adds the bias.
+void Model::project(const Linear& linear)
 {
-    const Product product{&linear.matrix, out, stride};
+    const Product product{&linear.matrix, work_.projected.data(), shape_.width};
     multiply(pool_, kernels_, unpack_, work_.activations, {&product, 1});
-    if (linear.bias.empty()) return;
-    for_rows([&](std::size_t begin, std::size_t end, unsigned) {
-        for (std::size_t i = begin; i < end; ++i) {
-            for (std::size_t k = 0; k < linear.matrix.rows(); ++k) out[i * stride + k] += linear.bias[k];
-        }
-    });
 }
 
 void Model::norm(const NormWeights& weights, const float* in, float* out)
 {
-    const std::size_t width = shape_.width;
     for_rows([&](std::size_t begin, std::size_t end, unsigned) {
         for (std::size_t i = begin; i < end; ++i) {
-            const float* const x = in + i * width;
-            float* const y = out + i * width;
-            if (shape_.family->norm == Norm::rms) {
-                kernels_.rms_norm(x, weights.weight.data(), width, shape_.epsilon, y);
-            } else {
-                kernels_.layer_norm(x, weights.weight.data(), weights.bias.data(), width, shape_.epsilon, y);
-            }
+            norm_row(weights, in + i * shape_.width, out + i * shape_.width);
         }
     });
+}
+
+void Model::norm_row(const NormWeights& weights, const float* in, float* out) const
+{
+    if (shape_.family->norm == Norm::rms) {
+        kernels_.rms_norm(in, weights.weight.data(), shape_.width, shape_.epsilon, out);
+    } else {
+        kernels_.layer_norm(in, weights.weight.data(), weights.bias.data(), shape_.width, shape_.epsilon,
+                            out);
+    }
 }
 
 void Model::quantize(const float* in, std::size_t stride, std::size_t columns,

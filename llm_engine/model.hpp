@@ -128,10 +128,11 @@ private:
     void feed_forward(const Layer& layer, const float* in);
     void activate(const Layer& layer, float* gate, float* up) const;
     void finish_logits(float* logits) const;
-    void project(const Linear& linear, float* out, std::size_t stride);
+    void project(const Linear& linear);
     const float* input_of_half(const NormWeights& before);
-    void add_half(const NormWeights& after);
+    void add_half(const Linear& last, const NormWeights& after);
     void norm(const NormWeights& weights, const float* in, float* out);
+    void norm_row(const NormWeights& weights, const float* in, float* out) const;
     void quantize(const float* in, std::size_t stride, std::size_t columns,
                   std::initializer_list<const Matrix*> users);
 
