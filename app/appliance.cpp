@@ -3,12 +3,12 @@
 #include "archive.hpp"
 #include "jiphyeon/pii.hpp"
 #include "lazy_engine.hpp"
+#include "models.hpp"
 
 namespace jiphyeon::app {
 namespace {
 
 constexpr const char* kOrigin = "jiphyeon/audit";
-constexpr std::size_t kEmbedderContext = 512;  // what e5 was trained with
 
 std::optional<Digest> digest_from_hex(const std::string& hex)
 {
@@ -35,7 +35,9 @@ std::unique_ptr<Engine> engine_for(const ModelFile& model, EngineOptions options
         throw CommandError(CommandError::Kind::config, "모델의 SHA-256이 설정에 없거나 올바르지 않습니다.",
                            model.file.string());
     return std::make_unique<LazyEngine>([file = model.file, options] {
-        return spawn_engine(own_program(), {"worker", "engine"}, file, options);
+        return open_explained(file, options, [&] {
+            return spawn_engine(own_program(), {"worker", "engine"}, file, options);
+        });
     });
 }
 
@@ -102,10 +104,8 @@ Appliance::Appliance(DataFolder folder, OwnerLock lock) : folder_(std::move(fold
     index_ = Index::open(folder_.path() / "index", {.master_key = &folder_.master_key()});
     audit_ = AuditLog::open(folder_.path() / "audit", key_of_bodies(folder_),
                             crypto::SigningKey::from_pem(folder_.unseal("audit")), kOrigin);
-    llm_ = engine_for(config.llm, {.threads = config.threads,
-                                   .context_tokens = config.context_tokens,
-                                   .prefix_cache_bytes = config.prefix_cache_mib << 20});
-    embedder_ = engine_for(config.embedder, {.threads = config.threads, .context_tokens = kEmbedderContext});
+    llm_ = engine_for(config.llm, llm_options(config));
+    embedder_ = engine_for(config.embedder, embedder_options(config));
     extractor_ = std::make_unique<Extractor>(extractor_options(config.ingest_workers));
     ingest_ = std::make_unique<Ingest>(
         *index_, *extractor_,

@@ -4,6 +4,8 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
+#include "models.hpp"
+
 namespace jiphyeon::app {
 namespace {
 
@@ -130,35 +132,6 @@ std::string report_json(const IngestReport& report)
                 {"seconds", report.seconds},      {"stopped", report.stopped},
                 {"files", outcomes(report.files)}}
         .dump();
-}
-
-std::string models_json(const Config& config)
-{
-    json models = json::array();
-    const auto add = [&](const char* role, const ModelFile& model) {
-        json row{{"role", role},
-                 {"file", model.file.string()},
-                 {"sha256", model.sha256},
-                 {"present", !model.file.empty() && std::filesystem::exists(model.file)}};
-        if (row["present"].get<bool>()) {
-            try {
-                const ModelInfo info = inspect_model(
-                    model.file, {.threads = config.threads, .context_tokens = config.context_tokens});
-                row["name"] = info.name;
-                row["architecture"] = info.architecture;
-                row["quantization"] = info.quantization;
-                row["file_bytes"] = info.file_bytes;
-                row["memory_bytes"] = info.memory_bytes;
-                row["context_tokens"] = info.context_tokens;
-            } catch (const EngineError& broken) {
-                row["problem"] = broken.what();
-            }
-        }
-        models.push_back(row);
-    };
-    add("llm", config.llm);
-    add("embedder", config.embedder);
-    return json{{"models", models}}.dump();
 }
 
 }  // namespace jiphyeon::app

@@ -14,7 +14,5 @@ std::unique_ptr<Archive> make_archive(Index& index, Extractor& extractor, Ingest
 
 // The `ingest` command's reply.
 std::string report_json(const IngestReport& report);
-// What is approved and what is there, for the `models` command; reads headers, loads nothing.
-std::string models_json(const Config& config);
 
 }  // namespace jiphyeon::app

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "commands.hpp"
+#include "models.hpp"
 
 namespace jiphyeon::app {
 namespace {
@@ -17,11 +18,55 @@ struct EngineCommand {
     std::uint64_t seed = 0;
 };
 
+EngineOptions options_of(const EngineCommand& command)
+{
+    return {
+        .threads = command.threads, .isa = *isa_from_name(command.isa), .context_tokens = command.context};
+}
+
+CommandError not_opened(const EngineError& error, const std::string& model)
+{
+    return {CommandError::Kind::not_done,
+            tr("모델을 열지 못했습니다: ", "the model was not opened: ") + error.what(), model};
+}
+
 std::unique_ptr<Engine> open(const EngineCommand& command)
 {
-    return open_engine(
-        command.model,
-        {.threads = command.threads, .isa = *isa_from_name(command.isa), .context_tokens = command.context});
+    try {
+        const EngineOptions options = options_of(command);
+        return open_explained(command.model, options, [&] { return open_engine(command.model, options); });
+    } catch (const EngineError& error) {
+        throw not_opened(error, command.model);
+    }
+}
+
+json inspect(const EngineCommand& command)
+{
+    try {
+        const ModelInfo info = inspect_model(command.model, options_of(command));
+        const std::uint64_t available = available_memory();
+        json reply = model_json(info);
+        reply["sha256"] = crypto::hex(info.sha256);
+        reply["available_bytes"] = available;
+        reply["fits"] = info.memory.total() <= available;
+        return reply;
+    } catch (const EngineError& error) {
+        throw not_opened(error, command.model);
+    }
+}
+
+void show_inspected(const json& reply)
+{
+    const auto text = [&](const char* field) { return reply[field].get<std::string>(); };
+    const json& memory = reply["memory"];
+    std::cout << text("name") << "  " << text("architecture") << "  " << text("quantization")
+              << tr("  문맥 ", "  context ") << reply["context_tokens"] << "\nSHA-256 " << text("sha256")
+              << tr("\n필요한 메모리 ", "\nmemory needed ")
+              << need_text({.weights = memory["weights"], .caches = memory["caches"], .work = memory["work"]})
+              << tr(", 쓸 수 있는 메모리 ", ", available ")
+              << size_text(reply["available_bytes"].get<std::uint64_t>()) << "\n";
+    if (!reply["fits"].get<bool>())
+        std::cout << tr("메모리가 모자랍니다. ", "That does not fit. ") << way_out_text() << "\n";
 }
 
 void add_model_options(CLI::App& app, Console& console, EngineCommand& command)
@@ -130,6 +175,15 @@ void add_engine_commands(CLI::App& app, Console& console)
     CLI::App* engine = app.add_subcommand("engine", tr("엔진만 따로 실행", "the bare engine"));
     engine->require_subcommand(1);
     auto c = std::make_shared<EngineCommand>();
+
+    CLI::App* inspect_command = engine->add_subcommand(
+        "inspect", tr("모델이 무엇이고 메모리가 얼마나 필요한지", "what a model is and the memory it needs"));
+    add_model_options(*inspect_command, console, *c);
+    inspect_command->callback([=, &console] {
+        const json reply = inspect(*c);
+        if (!reply["fits"].get<bool>()) console.exit_code = kDoneWithRefusals;
+        console.answer(reply, show_inspected);
+    });
 
     CLI::App* generate_command = engine->add_subcommand("generate", tr("이어 쓰기", "continue a text"));
     add_model_options(*generate_command, console, *c);

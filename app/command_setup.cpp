@@ -8,6 +8,7 @@
 #include "archive.hpp"
 #include "commands.hpp"
 #include "model_lock.hpp"
+#include "models.hpp"
 
 namespace jiphyeon::app {
 namespace {
@@ -134,18 +135,22 @@ void add_models(CLI::App& app, Console& console)
         DataFolder::require(console.data);
         const json reply = json::parse(models_json(Config::load(DataFolder::settings(console.data))));
         console.answer(reply, [](const json& r) {
+            std::uint64_t total = 0;
             std::vector<std::vector<std::string>> rows{{tr("역할", "role"), tr("이름", "name"),
                                                         tr("메모리", "memory"), "SHA-256",
                                                         tr("상태", "state")}};
             for (const json& m : r["models"]) {
-                const double gib = m.value("memory_bytes", 0.0) / (1u << 30);
-                rows.push_back({m["role"], m.value("name", std::string("-")),
-                                std::to_string(gib).substr(0, 4) + " GiB",
+                const std::uint64_t memory = m.value("memory_bytes", std::uint64_t{0});
+                total += memory;
+                rows.push_back({m["role"], m.value("name", std::string("-")), size_text(memory),
                                 m["sha256"].get<std::string>().substr(0, 16),
                                 m["present"].get<bool>() ? m.value("problem", tr("있음", "present"))
                                                          : tr("없음", "missing")});
             }
             print_table(rows);
+            std::cout << tr("모두 ", "Together ") << size_text(total)
+                      << tr(", 지금 쓸 수 있는 메모리 ", "; memory available now ")
+                      << size_text(r["available_bytes"].get<std::uint64_t>()) << "\n";
         });
     });
 }

@@ -92,7 +92,8 @@ try {
     const auto start = std::chrono::steady_clock::now();
     const auto engine = jiphyeon::open_engine(argv[1], options);
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-    std::cout << json{{"load_ms", took.count()}, {"memory_bytes", engine->info().memory_bytes}} << std::endl;
+    std::cout << json{{"load_ms", took.count()}, {"memory_bytes", engine->info().memory.total()}}
+              << std::endl;
     for (std::string line; std::getline(std::cin, line);) {
         std::cout << answer(*engine, json::parse(line)).dump(-1, ' ', false, json::error_handler_t::replace)
                   << std::endl;

@@ -492,12 +492,7 @@ std::unique_ptr<Engine> open_engine(const std::filesystem::path& model, const En
     const Gguf file = Gguf::open(model, options.sha256);
     const ModelShape shape = read_shape(file, options.context_tokens);
     ModelInfo info = describe(file, shape, options, model);
-    const std::uint64_t available = available_memory();
-    if (info.memory_bytes > available) {
-        throw EngineError(Kind::too_large, model.string() + " needs " +
-                                               std::to_string(info.memory_bytes >> 20) + " MiB of memory; " +
-                                               std::to_string(available >> 20) + " MiB are available");
-    }
+    check_memory(model, info.memory, available_memory());
     return std::make_unique<LocalEngine>(file, shape, std::move(info), options);
 }
 

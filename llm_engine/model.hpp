@@ -32,7 +32,7 @@ namespace jiphyeon {
 
 // What the model will take: weights, tables, one step's work space but for logits, and pages of `contexts`
 // whole contexts.
-std::uint64_t memory_needed(const Gguf& file, const ModelShape& shape, std::size_t contexts);
+MemoryNeed memory_needed(const Gguf& file, const ModelShape& shape, std::size_t contexts);
 
 struct Row {
     TokenId token = 0;

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <optional>
 
 #include "jiphyeon/crypto.hpp"
 
 namespace jiphyeon {
 namespace {
+
+constexpr std::size_t kPrefixCacheMax = std::size_t{1} << 56;  // so that sums with it do not wrap
 
 std::string quantization_of(const Gguf& file)
 {
@@ -23,23 +26,96 @@ std::string quantization_of(const Gguf& file)
     return text;
 }
 
+// The first number of a file; nothing where there is none ("max").
+std::optional<std::uint64_t> number_in(const std::filesystem::path& file)
+{
+    std::ifstream in(file);
+    std::uint64_t number = 0;
+    if (in >> number) return number;
+    return std::nullopt;
+}
+
+// The number after `name` in a file of names and numbers.
+std::optional<std::uint64_t> number_after(const std::filesystem::path& file, std::string_view name)
+{
+    std::ifstream in(file);
+    for (std::string word; in >> word;) {
+        std::uint64_t number = 0;
+        if (word == name && in >> number) return number;
+    }
+    return std::nullopt;
+}
+
+struct GroupFiles {
+    const char* limit;
+    const char* used;
+    const char* droppable;  // in memory.stat
+};
+
+// What a group and all that it lies in leave. In a container its path may name folders that are not mounted
+// there; those that are count.
+std::uint64_t left_by_groups(const std::filesystem::path& mount, std::filesystem::path group,
+                             const GroupFiles& files)
+{
+    std::uint64_t left = ~std::uint64_t{0};
+    for (group = group.relative_path();; group = group.parent_path()) {
+        const std::filesystem::path folder = mount / group;
+        const auto limit = number_in(folder / files.limit);
+        const auto used = number_in(folder / files.used);
+        if (limit && used) {
+            const std::uint64_t droppable = number_after(folder / "memory.stat", files.droppable).value_or(0);
+            const std::uint64_t held = *used - std::min(*used, droppable);
+            left = std::min(left, *limit - std::min(*limit, held));
+        }
+        if (group.empty()) return left;
+    }
+}
+
+std::string mebibytes(std::uint64_t bytes)
+{
+    return std::to_string(bytes >> 20);
+}
+
 }  // namespace
 
 std::uint64_t available_memory()
 {
+    return available_memory("/");
+}
+
+std::uint64_t available_memory(const std::filesystem::path& root)
+{
     std::uint64_t available = ~std::uint64_t{0};
-    std::ifstream meminfo("/proc/meminfo");
-    for (std::string word; meminfo >> word;) {
-        std::uint64_t kilobytes = 0;
-        if (word == "MemAvailable:" && meminfo >> kilobytes) available = kilobytes * 1024;
+    if (const auto kibibytes = number_after(root / "proc/meminfo", "MemAvailable:"))
+        available = *kibibytes * 1024;
+    // Lines of "number:controllers:group"; version 2 names no controllers.
+    std::ifstream groups(root / "proc/self/cgroup");
+    for (std::string line; std::getline(groups, line);) {
+        const std::size_t first = line.find(':');
+        const std::size_t second = line.find(':', first + 1);
+        if (second == std::string::npos) continue;
+        const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+        const std::string group = line.substr(second + 1);
+        const std::filesystem::path mount = root / "sys/fs/cgroup";
+        if (controllers == ",,") {
+            available = std::min(
+                available, left_by_groups(mount, group, {"memory.max", "memory.current", "inactive_file"}));
+        } else if (controllers.find(",memory,") != std::string::npos) {
+            available = std::min(available, left_by_groups(mount / "memory", group,
+                                                           {"memory.limit_in_bytes", "memory.usage_in_bytes",
+                                                            "total_inactive_file"}));
+        }
     }
-    std::uint64_t limit = 0;
-    std::uint64_t used = 0;
-    std::ifstream limit_file("/sys/fs/cgroup/memory.max");
-    std::ifstream used_file("/sys/fs/cgroup/memory.current");
-    if (limit_file >> limit && used_file >> used)
-        available = std::min(available, limit > used ? limit - used : 0);
     return available;
+}
+
+void check_memory(const std::filesystem::path& model, const MemoryNeed& need, std::uint64_t available)
+{
+    if (need.total() <= available) return;
+    throw EngineError(EngineError::Kind::too_large,
+                      model.string() + " needs " + mebibytes(need.total()) + " MiB of memory (weights " +
+                          mebibytes(need.weights) + ", caches " + mebibytes(need.caches) + ", work space " +
+                          mebibytes(need.work) + "); " + mebibytes(available) + " MiB are available");
 }
 
 ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOptions& options,
@@ -54,11 +130,11 @@ ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOption
         info.template_sha256 = crypto::hex(crypto::sha256(*text));
     }
     info.file_bytes = file.file_bytes();
-    info.memory_bytes = memory_needed(file, shape, kContexts + 1);  // one for next_logits
+    info.memory = memory_needed(file, shape, kContexts + 1);  // one for next_logits
     if (shape.generates()) {
-        info.memory_bytes += options.prefix_cache_bytes;
+        info.memory.caches += std::min(options.prefix_cache_bytes, kPrefixCacheMax);
         // In the model, in the step and with each request.
-        info.memory_bytes += 3 * kLogitRows * shape.vocabulary * sizeof(float);
+        info.memory.work += 3 * kLogitRows * shape.vocabulary * sizeof(float);
     }
     info.context_tokens = shape.context;
     info.vocabulary = shape.vocabulary;

@@ -18,7 +18,9 @@ inline constexpr std::size_t kLogitRows = 36;
 
 ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOptions& options,
                    const std::filesystem::path& path);
-// Memory that can still be had, by the kernel's estimate and the limit of our control group.
-std::uint64_t available_memory();
+// available_memory() where proc and sys are folders of `root`.
+std::uint64_t available_memory(const std::filesystem::path& root);
+// Throws EngineError too_large, with both numbers, where the need is more than `available` bytes.
+void check_memory(const std::filesystem::path& model, const MemoryNeed& need, std::uint64_t available);
 
 }  // namespace jiphyeon

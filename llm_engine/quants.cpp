@@ -12,7 +12,6 @@ namespace {
 
 // Up to so many tokens, unpacking into a buffer costs more than it saves.
 constexpr std::size_t kDirectTokens = 36;
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 // `count` pieces of `unit` bytes of a block, which lie together in the file and of 16 rows in a panel.
 struct Field {
@@ -217,7 +216,7 @@ Matrix::Matrix(const GgufTensor& tensor, ThreadPool& pool)
     if (columns_ % 4 != 0) {
         throw EngineError(EngineError::Kind::malformed, "row length of " + std::string(tensor.name));
     }
-    const std::size_t size = (bytes() + kHugePage - 1) / kHugePage * kHugePage;
+    const std::size_t size = whole_huge_pages(bytes());
     void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     bytes_ = {static_cast<std::uint8_t*>(memory), Unmap{size}};

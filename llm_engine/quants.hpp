@@ -38,6 +38,12 @@ inline std::size_t whole_panels(std::size_t rows)
 {
     return (rows + kPanelRows - 1) / kPanelRows * kPanelRows;
 }
+// A matrix takes whole pages of this size.
+inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
+inline std::uint64_t whole_huge_pages(std::uint64_t bytes)
+{
+    return (bytes + kHugePage - 1) / kHugePage * kHugePage;
+}
 // Bytes of one panel.
 std::size_t panel_bytes(TensorType type, std::size_t columns);
 

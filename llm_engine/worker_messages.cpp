@@ -172,7 +172,9 @@ void fields(Io& io, V& value)
     io.field(info.sha256);
     io.field(info.template_sha256);
     io.field(info.file_bytes);
-    io.field(info.memory_bytes);
+    io.field(info.memory.weights);
+    io.field(info.memory.caches);
+    io.field(info.memory.work);
     io.size(info.context_tokens);
     io.size(info.embedding_size);
     io.size(info.vocabulary);

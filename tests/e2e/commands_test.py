@@ -24,7 +24,8 @@ EMBEDDER = MODELS / "multilingual-e5-small-q4_0.gguf"
 
 COMMANDS = {
     "init": [], "extract": [], "ingest": [], "documents": ["list", "show", "withdraw"], "jobs": ["stop"],
-    "quarantine": ["retry"], "search": [], "ask": [], "mask": [], "engine": ["generate", "embed", "tokenize", "quantize"],
+    "quarantine": ["retry"], "search": [], "ask": [], "mask": [],
+    "engine": ["inspect", "generate", "embed", "tokenize", "quantize"],
     "serve": [], "user": ["list", "add", "set", "reset-password", "token"], "role": ["grant", "revoke"],
     "label": ["list", "set"],
     "audit": ["list", "show", "verify", "prove", "replay", "checkpoint", "erase"],
@@ -129,6 +130,15 @@ class WithoutDataFolder(Commands):
         answered = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertEqual([line["id"] for line in answered], ["줄0", "줄1"])
         self.assertTrue(all(line["tokens"] for line in answered))
+
+    def test_engine_inspect_tells_what_a_model_needs_and_one_without_room_is_refused(self):
+        seen = self.reply("engine", "inspect", "--model", SMALL_MODEL)
+        self.assert_fields(seen, name=str, architecture=str, quantization=str, sha256=str, memory=dict, memory_bytes=int,
+                           available_bytes=int, fits=bool)
+        self.assertEqual(sum(seen["memory"].values()), seen["memory_bytes"])
+        self.assertGreater(seen["memory"]["weights"], SMALL_MODEL.stat().st_size)
+        longer = self.reply("engine", "inspect", "--model", SMALL_MODEL, "--context", 32768)
+        self.assertGreater(longer["memory"]["caches"], seen["memory"]["caches"])
 
     def test_engine_quantizes_a_model_that_works_and_writes_over_nothing(self):
         with tempfile.TemporaryDirectory() as folder:

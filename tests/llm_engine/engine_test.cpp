@@ -370,7 +370,7 @@ TEST(Engine, InspectingTellsWhatOpeningDoes)
     const ModelInfo before = inspect_model(file.path(), {});
     const auto engine = open_engine(file.path(), {});
     const ModelInfo& info = engine->info();
-    EXPECT_EQ(before.memory_bytes, info.memory_bytes);
+    EXPECT_EQ(before.memory.total(), info.memory.total());
     EXPECT_EQ(before.sha256, hash_model(file.path()));
     EXPECT_EQ(info.architecture, "qwen2");
     EXPECT_EQ(info.quantization, "Q4_K, Q6_K");
@@ -378,7 +378,7 @@ TEST(Engine, InspectingTellsWhatOpeningDoes)
     EXPECT_TRUE(info.generates);
     EXPECT_FALSE(info.embeds);
     EXPECT_TRUE(info.replayable);
-    EXPECT_GT(info.memory_bytes, info.file_bytes);
+    EXPECT_GT(info.memory.weights, info.file_bytes);
 }
 
 TEST(Engine, TextsEmbedTheSameAloneAndTogether)

@@ -76,6 +76,14 @@ struct ChatTurn {
     std::string text;  // is tokenized as text, so it cannot close its own turn
 };
 
+// Bytes that a model takes at most: every request it answers at once may be as long as the context.
+struct MemoryNeed {
+    std::uint64_t weights = 0;  // as held, with the vocabulary
+    std::uint64_t caches = 0;   // keys and values, of running requests and kept between them
+    std::uint64_t work = 0;     // tables of positions, buffers of a step, logits
+    std::uint64_t total() const { return weights + caches + work; }
+};
+
 struct ModelInfo {
     std::string name;                       // general.name, or the file's name
     std::string architecture;               // "qwen2", "llama", "bert", …
@@ -83,7 +91,7 @@ struct ModelInfo {
     std::array<std::uint8_t, 32> sha256{};  // of the file, as checked before parsing
     std::string template_sha256;            // hex; of the chat template in use
     std::uint64_t file_bytes = 0;
-    std::uint64_t memory_bytes = 0;  // weights as held, caches and work space for `context_tokens`
+    MemoryNeed memory;               // for `context_tokens`
     std::size_t context_tokens = 0;  // prompt and answer together
     std::size_t embedding_size = 0;  // floats per vector of embed()
     std::size_t vocabulary = 0;
@@ -178,8 +186,12 @@ public:
     virtual std::vector<float> embed(std::span<const std::string> texts) = 0;
 };
 
+// Bytes of memory that this process can still get, by the kernel's estimate and by the limits of the control
+// groups it is in. Of pages of files that could be dropped, those count as free.
+std::uint64_t available_memory();
+
 // Opens a GGUF file in this process. Throws EngineError: io, hash_mismatch, malformed, unsupported,
-// too_large.
+// too_large (before anything is loaded, where ModelInfo::memory is more than available_memory()).
 std::unique_ptr<Engine> open_engine(const std::filesystem::path& model, const EngineOptions& options);
 
 // The same in a caged child (no sockets, no exec, no writing): `program` is started with `arguments` and the

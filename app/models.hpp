@@ -1,0 +1,37 @@
+// The model files that a site has approved: how they are opened, what memory they need, and what to do where
+// they do not fit.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "config.hpp"
+#include "jiphyeon/llm_engine.hpp"
+
+namespace jiphyeon::app {
+
+// Without the hash.
+EngineOptions llm_options(const Config& config);
+EngineOptions embedder_options(const Config& config);
+
+// What `open` gives. Where the model does not fit into memory, the EngineError says in the operator's
+// language what it needs, what there is and which settings change that.
+std::unique_ptr<Engine> open_explained(const std::filesystem::path& model, const EngineOptions& options,
+                                       const std::function<std::unique_ptr<Engine>()>& open);
+
+// name, architecture, quantization, context_tokens, file_bytes, memory_bytes and memory {weights, caches,
+// work} in bytes.
+nlohmann::json model_json(const ModelInfo& info);
+// "1.9 GiB"
+std::string size_text(std::uint64_t bytes);
+// "… (weights …, caches …, work space …)"
+std::string need_text(const MemoryNeed& need);
+// What to do where a model does not fit.
+std::string way_out_text();
+
+// What is approved and what is there, for the `models` command; reads headers, loads nothing.
+std::string models_json(const Config& config);
+
+}  // namespace jiphyeon::app
