@@ -1,5 +1,7 @@
 #include "kernels.hpp"
 
+#include <cpuid.h>
+
 #include <array>
 
 namespace jiphyeon {
@@ -11,9 +13,16 @@ constexpr std::array<std::pair<Isa, std::string_view>, 5> kNames = {{{Isa::best,
                                                                      {Isa::avx512, "avx512"},
                                                                      {Isa::amx, "amx"}}};
 
+// clang 14's builtin does not know this one.
+bool has_f16c()
+{
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+
 bool runs_avx2()
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
 }
 
 bool runs_avx512()

@@ -179,7 +179,7 @@ struct SourceK {
 };
 
 struct SourceIQ4XS {
-    using Bytes16 = std::uint8_t [[gnu::vector_size(16)]];
+    using Bytes16 [[gnu::vector_size(16)]] = std::uint8_t;
     static constexpr bool kStored = true;
     static constexpr std::size_t kBytes = 2176;
     static constexpr int kMaxWeight = 255;
