@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <limits>
 #include <system_error>
@@ -138,60 +140,141 @@ private:
     std::size_t at_ = 0;
 };
 
-Gguf Gguf::open(const std::filesystem::path& path, const std::optional<std::array<std::uint8_t, 32>>& sha256)
+std::vector<std::filesystem::path> model_files(const std::filesystem::path& path)
+{
+    // -00001-of-00003.gguf
+    constexpr std::size_t kEnding = 20;
+    const std::string name = path.filename().string();
+    const std::string_view ending =
+        std::string_view(name).substr(name.size() - std::min(name.size(), kEnding));
+    const auto number = [&](std::size_t at) {
+        unsigned value = 0;
+        const char* const begin = ending.data() + at;
+        const auto [end, error] = std::from_chars(begin, begin + 5, value);
+        return error == std::errc() && end == begin + 5 ? value : 0;
+    };
+    if (ending.size() != kEnding || ending[0] != '-' || ending.substr(6, 4) != "-of-" ||
+        ending.substr(15) != ".gguf" || number(1) == 0 || number(10) == 0) {
+        return {path};
+    }
+    const auto part = [&](unsigned i) {
+        const std::string digits = std::to_string(i);
+        return path.parent_path() /
+               (name.substr(0, name.size() - kEnding) + "-" + std::string(5 - digits.size(), '0') + digits +
+                name.substr(name.size() - 14));
+    };
+    if (number(1) != 1) {
+        throw EngineError(
+            EngineError::Kind::unsupported,
+            path.string() + " is not the first file of its model, which is " + part(1).string());
+    }
+    std::vector<std::filesystem::path> files;
+    for (unsigned i = 1; i <= number(10); ++i) files.push_back(part(i));
+    return files;
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path)
 {
     const Descriptor file(path);
     struct stat status {};
     if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
         throw EngineError(EngineError::Kind::io, path.string() + ": not a regular file");
     }
-    Gguf gguf;
     const auto size = static_cast<std::size_t>(status.st_size);
-    if (size == 0) malformed("empty file");
+    if (size == 0) malformed("empty file " + path.string());
     void* const mapping = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
     if (mapping == MAP_FAILED) {
         throw EngineError(EngineError::Kind::io, path.string() + ": " + std::strerror(errno));
     }
-    gguf.mapping_ = mapping;
-    gguf.bytes_ = {static_cast<const std::uint8_t*>(mapping), size};
+    bytes_ = {static_cast<const std::uint8_t*>(mapping), size};
     ::madvise(mapping, size, MADV_SEQUENTIAL);
+}
 
-    gguf.sha256_ = crypto::sha256({reinterpret_cast<const char*>(gguf.bytes_.data()), size});
-    if (sha256 && *sha256 != gguf.sha256_) {
-        throw EngineError(EngineError::Kind::hash_mismatch, path.string() + ": SHA-256 is " +
-                                                                crypto::hex(gguf.sha256_) + ", approved is " +
-                                                                crypto::hex(*sha256));
+MappedFile::MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+
+MappedFile::~MappedFile()
+{
+    if (!bytes_.empty()) ::munmap(const_cast<std::uint8_t*>(bytes_.data()), bytes_.size());
+}
+
+Gguf Gguf::open(const std::filesystem::path& path, const std::optional<std::array<std::uint8_t, 32>>& sha256)
+{
+    const std::vector<std::filesystem::path> paths = model_files(path);
+    std::vector<MappedFile> files;
+    for (const std::filesystem::path& file : paths) files.emplace_back(file);
+    crypto::Sha256 hash;
+    for (const MappedFile& file : files)
+        hash.update({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+    const std::array<std::uint8_t, 32> seen = hash.finish();
+    if (sha256 && *sha256 != seen) {
+        throw EngineError(
+            EngineError::Kind::hash_mismatch,
+            path.string() + ": SHA-256 is " + crypto::hex(seen) + ", approved is " + crypto::hex(*sha256));
     }
-    gguf.read_all();
-    return gguf;
+    std::optional<Gguf> model;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        try {
+            Gguf part(files[i].bytes());
+            part.check_part(i, files.size());
+            if (model) {
+                model->append(std::move(part));
+            } else {
+                model.emplace(std::move(part));
+            }
+        } catch (const EngineError& error) {
+            throw EngineError(error.kind, paths[i].string() + ": " + error.what());
+        }
+    }
+    const std::uint64_t announced =
+        model->find_integer("split.tensors.count").value_or(model->tensors_.size());
+    if (announced != model->tensors_.size())
+        malformed(path.string() + " and the files after it hold " + std::to_string(model->tensors_.size()) +
+                  " tensors of " + std::to_string(announced));
+    model->sha256_ = seen;
+    model->files_ = std::move(files);
+    return std::move(*model);
 }
 
 Gguf Gguf::parse(std::span<const std::uint8_t> bytes)
 {
-    Gguf gguf;
-    gguf.bytes_ = bytes;
-    gguf.read_all();
+    Gguf gguf(bytes);
+    gguf.check_part(0, 1);
     return gguf;
 }
 
-Gguf::Gguf(Gguf&& other) noexcept
-    : bytes_(other.bytes_),
-      mapping_(std::exchange(other.mapping_, nullptr)),
-      sha256_(other.sha256_),
-      values_(std::move(other.values_)),
-      entries_(std::move(other.entries_)),
-      alignment_(other.alignment_),
-      tensors_(std::move(other.tensors_)),
-      tensor_index_(std::move(other.tensor_index_))
+std::uint64_t Gguf::parts() const
 {
+    return find_integer("split.count").value_or(1);
 }
 
-Gguf::~Gguf()
+void Gguf::check_part(std::uint64_t number, std::uint64_t count) const
 {
-    if (mapping_ != nullptr) ::munmap(mapping_, bytes_.size());
+    const auto place = [](std::uint64_t i, std::uint64_t of) {
+        return std::to_string(i + 1) + " of " + std::to_string(of);
+    };
+    const std::uint64_t own = find_integer("split.no").value_or(0);
+    if (parts() == count && own == number) return;
+    if (count == 1) {
+        throw EngineError(EngineError::Kind::unsupported,
+                          "GGUF: file " + place(own, parts()) +
+                              " of a split model, which its name must say: NAME-00001-of-00003.gguf");
+    }
+    malformed("the name says file " + place(number, count) + " of a model, the file says " +
+              place(own, parts()));
 }
 
-void Gguf::read_all()
+// Its tensors; of the metadata of later files nothing is used.
+void Gguf::append(Gguf part)
+{
+    file_bytes_ += part.file_bytes_;
+    for (const GgufTensor& tensor : part.tensors_) {
+        if (!tensor_index_.emplace(tensor.name, tensors_.size()).second)
+            malformed("tensor twice: " + std::string(tensor.name));
+        tensors_.push_back(tensor);
+    }
+}
+
+Gguf::Gguf(std::span<const std::uint8_t> bytes) : bytes_(bytes), file_bytes_(bytes.size())
 {
     Reader in(bytes_);
     if (std::memcmp(in.take(4), "GGUF", 4) != 0) malformed("wrong magic");
@@ -207,9 +290,6 @@ void Gguf::read_all()
     if (tensors > kTensorsMax) malformed("tensor count " + std::to_string(tensors));
     if (keys > kKeysMax) malformed("key count " + std::to_string(keys));
     read_metadata(in, keys);
-    if (find_integer("split.count").value_or(1) > 1) {
-        throw EngineError(EngineError::Kind::unsupported, "GGUF: one of several files of a split model");
-    }
     read_tensors(in, tensors);
 }
 

@@ -1,9 +1,11 @@
 // Reads GGUF model files (version 2 and 3): typed metadata and the places of the tensors.
 //
 // The file is opened once, mapped, hashed and compared with the approved hash before a byte of it is parsed;
-// parsing then works on the same mapping. Every count, length, offset, type and product is checked, so that a
-// hostile file ends in an EngineError: malformed (cannot be right) or unsupported (right, but not for us).
-// Strings and tensor data are views into the mapping: the Gguf must outlive them. Immutable after open.
+// parsing then works on the same mapping. A model in several files, NAME-00001-of-00003.gguf and so on, is
+// opened by its first, which holds the metadata; all of them are mapped and hashed as if they were one. Every
+// count, length, offset, type and product is checked, so that a hostile file ends in an EngineError:
+// malformed (cannot be right) or unsupported (right, but not for us). Strings and tensor data are views into
+// the mapping: the Gguf must outlive them. Immutable after open.
 //
 // Example:
 //     const Gguf file = Gguf::open("model.gguf", approved_hash);
@@ -72,6 +74,23 @@ struct GgufEntry {
     std::span<const std::uint8_t> bytes;
 };
 
+// The files of the model that is opened as `path`, in order: by its name alone, whether they are there or
+// not. Throws EngineError unsupported for the name of a later one.
+std::vector<std::filesystem::path> model_files(const std::filesystem::path& path);
+
+// A file in memory, read-only, as long as this lives.
+class MappedFile {
+public:
+    explicit MappedFile(const std::filesystem::path& path);  // throws EngineError io, malformed (empty)
+    MappedFile(MappedFile&& other) noexcept;
+    MappedFile& operator=(MappedFile&&) = delete;
+    ~MappedFile();
+    std::span<const std::uint8_t> bytes() const { return bytes_; }
+
+private:
+    std::span<const std::uint8_t> bytes_;
+};
+
 class Gguf {
 public:
     // Throws EngineError: io, hash_mismatch, malformed, unsupported.
@@ -79,10 +98,6 @@ public:
                      const std::optional<std::array<std::uint8_t, 32>>& sha256 = std::nullopt);
     // Bytes that somebody else keeps alive; not hashed. For tests and fuzzing.
     static Gguf parse(std::span<const std::uint8_t> bytes);
-
-    Gguf(Gguf&& other) noexcept;
-    Gguf& operator=(Gguf&&) = delete;
-    ~Gguf();
 
     // Metadata. `find_…` gives nothing where the key is absent; the others throw malformed then. A key of
     // another kind than asked for throws malformed. Integers are accepted in any stored width that fits.
@@ -99,14 +114,14 @@ public:
     std::vector<std::int64_t> integers(std::string_view key) const;  // also of bool
     std::vector<float> floats(std::string_view key) const;
     std::string_view bytes(std::string_view key) const;                 // of an array of i8 or u8
-    const std::vector<GgufEntry>& entries() const { return entries_; }  // in the order of the file
+    const std::vector<GgufEntry>& entries() const { return entries_; }  // in the order of the first file
     std::uint64_t alignment() const { return alignment_; }              // of the tensors' data
 
     const std::vector<GgufTensor>& tensors() const { return tensors_; }
     const GgufTensor* find_tensor(std::string_view name) const;
     const GgufTensor& tensor(std::string_view name) const;  // throws malformed where there is none
 
-    std::uint64_t file_bytes() const { return bytes_.size(); }
+    std::uint64_t file_bytes() const { return file_bytes_; }                // of all files
     const std::array<std::uint8_t, 32>& sha256() const { return sha256_; }  // zeros after parse()
 
 private:
@@ -133,8 +148,10 @@ private:
     };
     class Reader;
 
-    Gguf() = default;
-    void read_all();
+    explicit Gguf(std::span<const std::uint8_t> bytes);
+    std::uint64_t parts() const;  // of how many files this is one
+    void check_part(std::uint64_t number, std::uint64_t count) const;
+    void append(Gguf part);
     void read_metadata(Reader& in, std::uint64_t count);
     void read_tensors(Reader& in, std::uint64_t count);
     const Value* find(std::string_view key) const;
@@ -144,8 +161,9 @@ private:
     double number_at(std::string_view key, ValueType type, std::size_t offset) const;
     static std::size_t width(ValueType type);
 
-    std::span<const std::uint8_t> bytes_;
-    void* mapping_ = nullptr;  // ours to unmap, bytes_.size() long
+    std::span<const std::uint8_t> bytes_;  // of the file with the metadata
+    std::uint64_t file_bytes_ = 0;
+    std::vector<MappedFile> files_;
     std::array<std::uint8_t, 32> sha256_{};
     std::unordered_map<std::string_view, Value> values_;
     std::vector<GgufEntry> entries_;

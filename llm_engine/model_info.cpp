@@ -147,11 +147,12 @@ ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOption
 
 std::array<std::uint8_t, 32> hash_model(const std::filesystem::path& model)
 {
-    try {
-        return crypto::sha256_file(model);
-    } catch (const CryptoError& error) {
-        throw EngineError(EngineError::Kind::io, error.what());
+    crypto::Sha256 hash;
+    for (const std::filesystem::path& path : model_files(model)) {
+        const MappedFile file(path);
+        hash.update({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
     }
+    return hash.finish();
 }
 
 ModelInfo inspect_model(const std::filesystem::path& model, const EngineOptions& options)

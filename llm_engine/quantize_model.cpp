@@ -170,7 +170,10 @@ std::string header(const Gguf& file, std::span<const Plan> plans, std::uint32_t 
     std::string metadata;
     std::uint64_t keys = 2;
     for (const GgufEntry& entry : file.entries()) {
-        if (entry.key == "general.file_type" || entry.key == "general.quantization_version") continue;
+        if (entry.key == "general.file_type" || entry.key == "general.quantization_version" ||
+            entry.key.starts_with("split.")) {
+            continue;
+        }
         metadata.append(reinterpret_cast<const char*>(entry.bytes.data()), entry.bytes.size());
         ++keys;
     }
@@ -253,8 +256,10 @@ QuantizeReport quantize_model(const std::filesystem::path& model, const std::fil
     if (target == std::end(kTargets))
         throw EngineError(EngineError::Kind::bad_request, "no type to write: " + options.type);
     std::error_code none;
-    if (std::filesystem::equivalent(model, out, none))
-        throw EngineError(EngineError::Kind::bad_request, out.string() + " is the model itself");
+    for (const std::filesystem::path& part : model_files(model)) {
+        if (std::filesystem::equivalent(part, out, none))
+            throw EngineError(EngineError::Kind::bad_request, out.string() + " is the model itself");
+    }
     if (!options.replace && std::filesystem::exists(std::filesystem::symlink_status(out, none)))
         throw EngineError(EngineError::Kind::bad_request, out.string() + " is there already");
 

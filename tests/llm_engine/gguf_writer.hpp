@@ -53,6 +53,12 @@ public:
         begin(key, type);
         metadata_ += bytes;
     }
+    // A whole key with its value, as it lies in a file.
+    void entry(std::string_view bytes)
+    {
+        ++keys_;
+        metadata_ += bytes;
+    }
     // shape[0]: length of a row.
     void tensor(std::string_view name, std::vector<std::uint64_t> shape, std::uint32_t type, std::string data)
     {

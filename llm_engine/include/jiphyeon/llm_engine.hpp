@@ -88,7 +88,7 @@ struct ModelInfo {
     std::string name;                       // general.name, or the file's name
     std::string architecture;               // "qwen2", "llama", "bert", …
     std::string quantization;               // types by share of bytes, e.g. "Q4_K, Q6_K"
-    std::array<std::uint8_t, 32> sha256{};  // of the file, as checked before parsing
+    std::array<std::uint8_t, 32> sha256{};  // of the file or files, as checked before parsing
     std::string template_sha256;            // hex; of the chat template in use
     std::uint64_t file_bytes = 0;
     MemoryNeed memory;               // for `context_tokens`
@@ -203,7 +203,12 @@ std::unique_ptr<Engine> spawn_engine(const std::filesystem::path& program,
 // The child's side: opens the model it is told to, closes the cage, serves until the socket closes.
 int serve_engine(int socket_fd);
 
-// SHA-256 and size of a model file without parsing it.
+// A model may lie in several files, NAME-00001-of-00003.gguf and so on, as llama.cpp's gguf-split makes them.
+// The first stands for all: wherever a model file is named, it is the first, and the SHA-256 is that of the
+// bytes of all of them in order (`cat NAME-*.gguf | sha256sum`). A file that is missing or is not the one
+// that its name says is an error (io, malformed) that names it.
+
+// SHA-256 of a model file without parsing it. Throws EngineError: io, malformed (empty).
 std::array<std::uint8_t, 32> hash_model(const std::filesystem::path& model);
 
 // What a file says of itself, read with every bound checked, without loading its tensors.
