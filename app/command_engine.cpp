@@ -154,6 +154,39 @@ void show_quantized(const json& reply)
                   << reply["other_type"].size() << "\n";
 }
 
+struct PerplexityCommand {
+    std::string model, text, isa = "best";
+    std::size_t context = 512;
+    unsigned threads = 2;
+};
+
+json perplexity(const PerplexityCommand& command, bool quiet)
+{
+    ProgressLine line(quiet);
+    PerplexityOptions options{.threads = command.threads,
+                              .isa = *isa_from_name(command.isa),
+                              .context_tokens = command.context,
+                              .on_progress = {}};
+    options.on_progress = [&](std::size_t done, std::size_t total) {
+        line.show(static_cast<double>(done) / static_cast<double>(total),
+                  std::to_string(done) + "/" + std::to_string(total));
+    };
+    const Perplexity measured = measure_perplexity(command.model, read_file(command.text), options);
+    return {{"perplexity", measured.value},
+            {"standard_error", measured.standard_error},
+            {"tokens", measured.tokens},
+            {"scored", measured.scored},
+            {"context", command.context}};
+}
+
+void show_perplexity(const json& reply)
+{
+    std::printf("%.4f ± %.4f  |  %s %zu, %s %zu\n", reply["perplexity"].get<double>(),
+                reply["standard_error"].get<double>(), tr("토큰", "tokens"),
+                reply["tokens"].get<std::size_t>(), tr("그중 잰 것", "of these scored"),
+                reply["scored"].get<std::size_t>());
+}
+
 // One line of a batch: the text is under "text"; the reply is `one`'s.
 void run(Console& console, const EngineCommand& command, const std::function<json(const std::string&)>& one)
 {
@@ -220,6 +253,22 @@ void add_engine_commands(CLI::App& app, Console& console)
             return json{{"tokens", tokenizer->encode(text, c->special)}};
         });
     });
+
+    auto p = std::make_shared<PerplexityCommand>();
+    CLI::App* perplexity_command = engine->add_subcommand(
+        "perplexity", tr("모델이 글을 얼마나 예상하지 못하는지", "how little a model expects a text"));
+    console.add_output_options(*perplexity_command);
+    perplexity_command->add_option("--model", p->model, "GGUF")->required()->check(CLI::ExistingFile);
+    perplexity_command->add_option("--text", p->text, tr("UTF-8 글 파일", "a text file in UTF-8"))
+        ->required()
+        ->check(CLI::ExistingFile);
+    perplexity_command->add_option("--context", p->context, tr("한 부분의 토큰 수", "tokens of one part"));
+    perplexity_command->add_option("--threads", p->threads, tr("스레드 수", "threads"))
+        ->check(CLI::Range(1, 256));
+    perplexity_command->add_option("--isa", p->isa, "best, scalar, avx2, avx512, amx")
+        ->check(CLI::IsMember({"best", "scalar", "avx2", "avx512", "amx"}));
+    perplexity_command->callback(
+        [=, &console] { console.answer(perplexity(*p, console.json), show_perplexity); });
 
     auto q = std::make_shared<QuantizeCommand>();
     CLI::App* quantize_command = engine->add_subcommand(

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 #include <fstream>
 #include <future>
 #include <set>
@@ -492,6 +493,50 @@ TEST(RealModel, SmallPromptsGiveTheSameBytesOnEveryInstructionSet)
         for (std::size_t i = 0; i < prompts.size(); ++i)
             EXPECT_EQ(result_of(result[i]), result_of(results[0][i]));
     }
+}
+
+TEST(Perplexity, IsThatOfTheLogitsAfterEachPrefix)
+{
+    const ModelFile file(generator());
+    const auto engine = open_engine(file.path(), {});
+    const std::string text = "제7조(연차휴가) ① 1년간 근무한 공무원에게는 15일의 휴가를 준다. 第七條와 같다.";
+    constexpr std::size_t kContext = 16;
+    const std::vector<TokenId> tokens = engine->tokenizer().encode(text, true);
+    ASSERT_GE(tokens.size(), 3 * kContext);
+    double cost = 0;
+    std::size_t scored = 0;
+    for (std::size_t part = 0; (part + 1) * kContext <= tokens.size(); ++part) {
+        const std::span<const TokenId> of_part(tokens.data() + part * kContext, kContext);
+        for (std::size_t i = kContext / 2; i + 1 < kContext; ++i, ++scored) {
+            const std::vector<float> logits = engine->next_logits(of_part.first(i + 1), "");
+            double sum = 0;
+            for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
+            cost += std::log(sum) - static_cast<double>(logits[static_cast<std::size_t>(of_part[i + 1])]);
+        }
+    }
+    PerplexityOptions options;
+    options.context_tokens = kContext;
+    const Perplexity measured = measure_perplexity(file.path(), text, options);
+    EXPECT_EQ(measured.tokens, tokens.size());
+    EXPECT_EQ(measured.scored, scored);
+    EXPECT_NEAR(measured.value, std::exp(cost / static_cast<double>(scored)), 1e-6 * measured.value);
+    EXPECT_GT(measured.standard_error, 0);
+
+    options.isa = Isa::scalar;
+    options.threads = 3;
+    const Perplexity again = measure_perplexity(file.path(), text, options);
+    EXPECT_EQ(again.value, measured.value);
+    EXPECT_EQ(again.standard_error, measured.standard_error);
+}
+
+TEST(Perplexity, IsRefusedForATextOfLessThanOnePartAndForEncoders)
+{
+    const ModelFile file(generator());
+    EXPECT_EQ(kind_of([&] { measure_perplexity(file.path(), "짧은 글", {}); }),
+              EngineError::Kind::bad_request);
+    const ModelFile embedding(encoder());
+    EXPECT_EQ(kind_of([&] { measure_perplexity(embedding.path(), std::string(4096, 'a'), {}); }),
+              EngineError::Kind::unsupported);
 }
 
 }  // namespace

@@ -242,4 +242,26 @@ struct QuantizeReport {
 QuantizeReport quantize_model(const std::filesystem::path& model, const std::filesystem::path& out,
                               const QuantizeOptions& options);
 
+struct PerplexityOptions {
+    unsigned threads = 2;
+    Isa isa = Isa::best;
+    std::size_t context_tokens = 512;  // of one part; cut to the model's own limit
+    std::function<void(std::size_t done, std::size_t total)> on_progress;  // parts. May throw to stop
+};
+struct Perplexity {
+    double value = 0;           // e to the mean cost of the scored tokens
+    double standard_error = 0;  // of `value`, were the costs independent
+    std::size_t tokens = 0;     // of the text
+    std::size_t scored = 0;
+};
+// How little a model expects a text; lower is better, and comparable only between models of one vocabulary.
+// Measured as llama.cpp's tool of this name does: the text is cut into parts of context_tokens (what is left
+// at its end is not used), each is read from its beginning, and the tokens of its second half are scored,
+// each by minus the logarithm of the probability that the model gave it. Where the model wants a token before
+// a text, it takes the place of each part's first. Equal on every instruction set and number of threads.
+// Throws EngineError: bad_request (fewer tokens than one part), unsupported (also a model that predicts
+// nothing), else as open_engine.
+Perplexity measure_perplexity(const std::filesystem::path& model, std::string_view text,
+                              const PerplexityOptions& options);
+
 }  // namespace jiphyeon
