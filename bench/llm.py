@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Speed and results of the engine beside llama.cpp, on the same model files and threads, taking turns in one run.
 
-    bench/run llm [--quick] [--threads N] [--only equality|speed|serving]
+    bench/run llm [--quick] [--threads N] [--only equality|perplexity|speed|serving] [--model CASE]
 
 Speed: a prompt of 512 (and 2,048) tokens, and 64 greedy tokens after a short prompt, without guesses; medians of runs
 that alternate. llama.cpp gets the batch sizes and the flash attention setting that it was fastest with in a short
-sweep before.
+sweep before. rows8, rows16: how much longer a step for so many users takes than one for one. Shares of the physical
+limit: of the bytes that a plain loop reads in a second, what decoding reads, each weight once per token; of the integer
+operations of a plain loop, what the products of a prompt need. The Q4_0 file is made by our quantiser from the Q4_K_M.
 
 Serving, with the 1.5B: eight users who ask about one document of 1,024 tokens, beside llama.cpp's batched decoding of
-eight sequences that the document was copied to (throughput: all tokens a second from the questions on; rows8, rows16:
-how much longer a step for so many users takes than one for one); answers that quote their evidence, beside llama.cpp
+eight sequences that the document was copied to (throughput: all tokens a second from the questions on); answers that quote their evidence, beside llama.cpp
 made to write the same tokens (end to end: from the first token to the last); and a second question on a document
 (first token), beside a cold start of ours.
 
@@ -24,6 +25,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -33,16 +35,28 @@ ROOT = Path(__file__).resolve().parent.parent
 MODELS = Path(os.environ.get("JIPHYEON_MODELS", ROOT / "build" / "models"))
 FILES = {
     "1.5B Q4_K_M": "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+    "1.5B Q4_0": "qwen2.5-coder-1.5b-instruct-q4_0.gguf",
     "0.5B": "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
 }
+PROGRAM = os.environ.get("JIPHYEON_ENGINE_BENCH", ROOT / "build" / "release" / "bench" / "jiphyeon_engine_bench")
+
+
+def model_of(case):
+    """The file, made where it is one that we make; None where its origin is not there."""
+    if case != "1.5B Q4_0":
+        return MODELS / FILES[case] if (MODELS / FILES[case]).exists() else None
+    made, origin = ROOT / "build" / "peers" / FILES[case], MODELS / FILES["1.5B Q4_K_M"]
+    if not made.exists() and origin.exists():
+        made.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run([str(PROGRAM), "quantize", str(origin), str(made), "Q4_0"], check=True)
+    return made if made.exists() else None
 
 
 class Ours:
     name = "jiphyeon"
 
     def __init__(self, model, threads, guess_tokens=0):
-        program = os.environ.get("JIPHYEON_ENGINE_BENCH", ROOT / "build" / "release" / "bench" / "jiphyeon_engine_bench")
-        self.process = subprocess.Popen([str(program), str(model), str(threads), "best", str(guess_tokens)], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([str(PROGRAM), str(model), str(threads), "best", str(guess_tokens)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         self.loaded = json.loads(self.process.stdout.readline())
 
@@ -80,11 +94,11 @@ class Ours:
 
 
 class LlamaCpp:
-    def __init__(self, model, threads, n_batch=512, n_ubatch=512, flash=False, context=4096):
+    def __init__(self, model, threads, n_batch=512, n_ubatch=512, flash=False, context=4096, logits_all=False):
         import llama_cpp
         self.name = f"llama.cpp ({llama_cpp.__version__})"
         self.llama = llama_cpp.Llama(str(model), n_ctx=context, n_threads=threads, n_threads_batch=threads, n_batch=n_batch,
-                                     n_ubatch=n_ubatch, flash_attn=flash, logits_all=False, verbose=False)
+                                     n_ubatch=n_ubatch, flash_attn=flash, logits_all=logits_all, verbose=False)
 
     def prefill_ms(self, tokens):
         self.llama.reset()
@@ -229,11 +243,42 @@ def speed(case, model, threads, quick):
         print(f"{case:14} {metric:14} {medians[0]:9.1f} {medians[1]:9.1f} tokens/s   {medians[0] / medians[1]:5.2f}x   ({spread})")
         cases.append({"case": case, "metric": metric, "unit": "tokens/s", "ours": medians[0], "peer": medians[1],
                       "peer_name": peer.name, "ratio": medians[0] / medians[1], "runs": len(mine)})
-    cases.append({"case": case, "metric": "load", "unit": "s", "ours": ours.loaded["load_ms"] / 1000, "peer": None,
-                  "peer_name": None, "ratio": None, "runs": 1})
-    ours.close()
     peer.close()
+    cases += rows(case, ours, tokens[:16], runs)
+    cases += limits(case, model, ours, {each["metric"]: each["ours"] for each in cases})
+    ours.close()
+    loads = []
+    for _ in range(runs):
+        again = Ours(model, threads)
+        loads.append(again.loaded["load_ms"] / 1000)
+        again.close()
+    cases.append(case_of(case, "load", "s", loads, None, None))
     return cases
+
+
+def rows(case, ours, prompt, runs):
+    """Steps alone: long against short answers of so many users, whose prompts are in the cache but for a token."""
+    prompts = [prompt[:-1] + [100 + i] for i in range(16)]
+
+    def step(count):
+        return (ours.together(prompts[:count], 40, "rows") - ours.together(prompts[:count], 8, "rows")) / 32
+
+    single, *many = alternate([lambda count=count: step(count) for count in (1, 8, 16)], runs)
+    return [case_of(case, f"rows{count}", "single steps", [ms / statistics.median(single) for ms in steps], None, None)
+            for count, steps in zip((8, 16), many)]
+
+
+def limits(case, model, ours, rates):
+    """Shares of what plain loops on this machine reach."""
+    import gguf
+    limit = ours.ask(op="limits")
+    weights = sum(int(tensor.n_elements) for tensor in gguf.GGUFReader(model).tensors if tensor.name.startswith("blk."))
+    read = rates["decode"] * ours.loaded["file_bytes"] / limit["bytes_per_s"]
+    multiplied = rates["prefill"] * 2 * weights / limit["operations_per_s"]
+    print(f"{case:14} plain loops read {limit['bytes_per_s'] / 1e9:.1f} GB/s and do {limit['operations_per_s'] / 1e9:.0f} G integer "
+          f"operations/s: decode at {read:.0%} of the one, prefill at {multiplied:.0%} of the other")
+    return [{"case": case, "metric": metric, "unit": "1", "ours": share, "peer": None, "peer_name": None, "ratio": None, "runs": 1}
+            for metric, share in (("decode share of limit", read), ("prefill share of limit", multiplied))]
 
 
 QUESTIONS = ["신청은 누구에게 합니까?", "언제부터 시행합니까?", "예외는 무엇입니까?", "누가 승인합니까?",
@@ -256,12 +301,6 @@ def eight_users(model, threads, quick):
     cases = [case_of("eight users", "throughput", "tokens/s", [total * 1000 / ms for ms in mine],
                      [total * 1000 / ms for ms in theirs], peer.name)]
     peer.close()
-    # Steps alone: long against short answers, the prompts being in the cache but for their last token.
-    single, *many = [[(ours.together((prompts * 2)[:n], 56, "department") - ours.together((prompts * 2)[:n], 8, "department")) / 48
-                      for _ in range(runs)] for n in (1, 8, 16)]
-    for rows, steps in zip((8, 16), many):
-        cases.append(case_of("eight users", f"rows{rows}", "single steps",
-                             [ms / statistics.median(single) for ms in steps], None, None))
     ours.close()
     return cases
 
@@ -348,6 +387,43 @@ def compare(ours, peer, prompt, count):
     return True, count, 0.0, largest
 
 
+def statutes():
+    """60 kB of statutes where shared data lies beside the project, else of the samples' rules."""
+    archive = Path(os.environ.get("JIPHYEON_SHARED_DATA", ROOT.parent / "shared" / "data")) / "statutes" / "statutes.tar.xz"
+    if not archive.exists():
+        text = korean_text()
+    else:
+        with tarfile.open(archive) as files:
+            names = sorted(name for name in files.getnames() if name.endswith("법률.md"))
+            text = "\n".join(files.extractfile(name).read().decode() for name in names[:8])
+    return text.encode()[:60_000].decode(errors="ignore")
+
+
+def perplexity(case, model, threads, quick):
+    """Both on the same tokens, in parts of 512, the second half of each scored."""
+    text = statutes()[:8000 if quick else None]
+    ours, peer = Ours(model, threads), LlamaCpp(model, threads, context=512, logits_all=True)
+    mine = ours.ask(op="perplexity", text=text, context=512)
+    tokens = ours.ask(op="tokenize", text=text)["tokens"]
+    costs = []
+    for first in range(0, len(tokens) - 511, 512):
+        part = tokens[first:first + 512]
+        peer.llama.reset()
+        peer.llama.eval(part)
+        for i in range(256, 511):
+            logits = peer.llama.scores[i].astype(np.float64)
+            top = logits.max()
+            costs.append(top + np.log(np.exp(logits - top).sum()) - logits[part[i + 1]])
+    ours.close()
+    peer.close()
+    theirs = float(np.exp(np.mean(costs)))
+    print(f"{case:14} perplexity of {len(tokens)} tokens, {mine['scored']} scored: ours {mine['perplexity']:.4f}, {peer.name} "
+          f"{theirs:.4f}, {100 * (mine['perplexity'] / theirs - 1):+.3f} %")
+    assert mine["scored"] == len(costs)
+    return [{"case": case, "metric": "perplexity", "unit": "1", "ours": mine["perplexity"], "peer": theirs,
+             "peer_name": peer.name, "ratio": theirs / mine["perplexity"], "runs": 1}]
+
+
 ENDS = {151643, 151645}  # <|endoftext|>, <|im_end|> of the qwen2 vocabulary
 
 
@@ -376,19 +452,21 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", choices=["equality", "speed", "serving"])
+    parser.add_argument("--only", choices=["equality", "perplexity", "speed", "serving"])
     parser.add_argument("--model", choices=list(FILES))
     options = parser.parse_args()
     cases = []
-    for case, file in FILES.items():
-        model = MODELS / file
-        if (options.model and options.model != case) or not model.exists():
+    for case in [options.model] if options.model else FILES:
+        model = model_of(case)
+        if model is None:
             continue
         if options.only in (None, "speed"):
             cases += speed(case, model, options.threads, options.quick)
         if options.only in (None, "serving") and case == "1.5B Q4_K_M":
             cases += serving(model, options.threads, options.quick)
-        if options.only in (None, "equality"):
+        if options.only in (None, "perplexity") and case == "1.5B Q4_K_M":
+            cases += perplexity(case, model, options.threads, options.quick)
+        if options.only in (None, "equality") and case != "1.5B Q4_0":
             cases += equality(case, model, options.threads, options.quick)
     print(json.dumps({"suite": "llm", "cases": cases}, ensure_ascii=False))
     return 0
