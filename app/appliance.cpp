@@ -104,7 +104,9 @@ Appliance::Appliance(DataFolder folder, OwnerLock lock) : folder_(std::move(fold
     index_ = Index::open(folder_.path() / "index", {.master_key = &folder_.master_key()});
     audit_ = AuditLog::open(folder_.path() / "audit", key_of_bodies(folder_),
                             crypto::SigningKey::from_pem(folder_.unseal("audit")), kOrigin);
-    llm_ = engine_for(config.llm, llm_options(config));
+    EngineOptions llm = llm_options(config);
+    llm.prefix_disk_folder = folder_.path() / "run";
+    llm_ = engine_for(config.llm, llm);
     embedder_ = engine_for(config.embedder, embedder_options(config));
     extractor_ = std::make_unique<Extractor>(extractor_options(config.ingest_workers));
     ingest_ = std::make_unique<Ingest>(

@@ -38,6 +38,7 @@ struct Config {
     unsigned threads = 2;
     std::size_t context_tokens = 4096;
     std::size_t prefix_cache_mib = 512;
+    std::size_t prefix_disk_mib = 0;
     // [keys]
     std::filesystem::path key_file;  // 32 bytes, base64; outside the data folder
     // [limits]

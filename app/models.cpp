@@ -15,7 +15,8 @@ EngineOptions llm_options(const Config& config)
 {
     return {.threads = config.threads,
             .context_tokens = config.context_tokens,
-            .prefix_cache_bytes = config.prefix_cache_mib << 20};
+            .prefix_cache_bytes = config.prefix_cache_mib << 20,
+            .prefix_disk_bytes = config.prefix_disk_mib << 20};
 }
 
 EngineOptions embedder_options(const Config& config)

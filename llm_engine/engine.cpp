@@ -62,6 +62,13 @@ struct Sequence {
     StepBatcher::User user;
 };
 
+std::unique_ptr<PageFile> page_file_for(const ModelShape& shape, const EngineOptions& options)
+{
+    if (!shape.generates() || options.prefix_disk_bytes == 0) return nullptr;
+    return std::make_unique<PageFile>(options.prefix_disk_folder, shape.kv().page_bytes(),
+                                      options.prefix_disk_bytes);
+}
+
 class LocalEngine final : public Engine {
 public:
     LocalEngine(const Gguf& file, const ModelShape& shape, ModelInfo info, const EngineOptions& options);
@@ -81,7 +88,7 @@ private:
     {
         return (tokens + kChunkPositions - 1) / kChunkPositions;
     }
-    void begin(Sequence& sequence, std::span<const TokenId> prompt, std::string_view cache_domain);
+    void begin(Sequence& sequence, std::span<const TokenId> prompt, PrefixCache::Found found);
     bool advance(Sequence& sequence, std::span<const TokenId> guess, const std::atomic<bool>* cancel,
                  const std::function<void(std::size_t done)>& on_step, std::vector<float>& logits);
     std::vector<TokenId> encode_whole(const std::string& text) const;
@@ -108,7 +115,7 @@ LocalEngine::LocalEngine(const Gguf& file, const ModelShape& shape, ModelInfo in
       model_(file, shape, options.threads, kernels_for(options.isa)),
       tokenizer_(make_tokenizer(file)),
       guess_tokens_(std::min(options.guess_tokens, kGuessRows)),
-      cache_(shape.kv(), options.prefix_cache_bytes),
+      cache_(shape.kv(), options.prefix_cache_bytes, page_file_for(shape, options)),
       room_(kContexts * pages_for(shape.context))
 {
     // Rows of the embedding may outnumber the pieces, for alignment; the other way round a token had no row.
@@ -150,9 +157,9 @@ void LocalEngine::check_prompt(std::span<const TokenId> prompt, std::size_t more
 }
 
 // A sequence of the prompt's tokens, of which those are done whose pages are known.
-void LocalEngine::begin(Sequence& sequence, std::span<const TokenId> prompt, std::string_view cache_domain)
+void LocalEngine::begin(Sequence& sequence, std::span<const TokenId> prompt, PrefixCache::Found found)
 {
-    PrefixCache::Found found = cache_.find(cache_domain, prompt);
+    cache_.load(found);
     sequence.tokens.assign(prompt.begin(), prompt.end());
     sequence.done = found.tokens;
     sequence.pages = std::move(found.pages);
@@ -195,7 +202,7 @@ std::vector<float> LocalEngine::next_logits(std::span<const TokenId> prompt, std
     // Not in line for room_: a callback of a running request, which holds some, may ask this.
     const Units alone(scoring_, 1, nullptr);
     Sequence sequence(steps_);
-    begin(sequence, prompt, cache_domain);
+    begin(sequence, prompt, cache_.find(cache_domain, prompt));
     std::vector<float> logits;
     advance(sequence, {}, nullptr, nullptr, logits);
     cache_.keep(cache_domain, sequence.tokens, std::move(sequence.pages));
@@ -274,13 +281,13 @@ void Generation::read_prompt()
     if (!user_->held()) return finish(Finish::cancelled);
     const Units reading(engine_.reading_, 1, request_.cancel);
     if (!reading.held()) return finish(Finish::cancelled);
-    engine_.begin(sequence_, request_.prompt, request_.cache_domain);
-    result_.cached_tokens = sequence_.done;
-
-    const std::size_t shared = sequence_.done / kChunkPositions;
+    PrefixCache::Found found = engine_.cache_.find(request_.cache_domain, request_.prompt);
+    const std::size_t shared = found.tokens / kChunkPositions;
     room_.emplace(engine_.room_, engine_.pages_for(request_.prompt.size() + request_.max_tokens) - shared,
                   request_.cancel);
     if (!room_->held()) return finish(Finish::cancelled);
+    engine_.begin(sequence_, request_.prompt, std::move(found));
+    result_.cached_tokens = sequence_.done;
     const bool done = engine_.advance(
         sequence_, {}, request_.cancel,
         [this](std::size_t count) {

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
+
+#include "jiphyeon/crypto.hpp"
 
 namespace jiphyeon {
 
@@ -31,6 +34,13 @@ std::size_t PrefixCache::common(const Node& node, std::span<const TokenId> token
     return i;
 }
 
+PrefixCache::PrefixCache(const KvShape& shape, std::size_t bytes_max, std::unique_ptr<PageFile> file)
+    : shape_(shape), bytes_max_(bytes_max), file_(std::move(file))
+{
+    if (!file_) return;
+    for (std::size_t slot = 0; slot < file_->slots(); ++slot) free_slots_.push_back(slot);
+}
+
 PrefixCache::Found PrefixCache::find(std::string_view domain, std::span<const TokenId> prompt)
 {
     Found found;
@@ -44,11 +54,12 @@ PrefixCache::Found PrefixCache::find(std::string_view domain, std::span<const To
         if (root == roots_.end()) return found;
         ++clock_;
         Node* node = &root->second;
-        for (;;) {
+        std::size_t longest = kChunkPositions;
+        for (std::size_t done = 0; longest == kChunkPositions; done += longest) {
             Node* best = nullptr;
-            std::size_t longest = 0;
+            longest = 0;
             for (const auto& child : node->children) {
-                const std::size_t length = common(*child, usable.subspan(found.tokens));
+                const std::size_t length = common(*child, usable.subspan(done));
                 if (length > longest) {
                     longest = length;
                     best = child.get();
@@ -56,14 +67,17 @@ PrefixCache::Found PrefixCache::find(std::string_view domain, std::span<const To
             }
             if (best == nullptr) break;
             best->used = clock_;
-            if (longest < kChunkPositions) {
+            node = best;
+            if (!best->page) {
+                if (!best->slot) break;
+                found.stored.push_back({*best->slot, best->identity, longest});
+            } else if (longest == kChunkPositions) {
+                found.pages.push_back(best->page);
+                found.tokens += kChunkPositions;
+            } else {
                 partial = best->page;
                 partial_tokens = longest;
-                break;
             }
-            found.pages.push_back(best->page);
-            found.tokens += kChunkPositions;
-            node = best;
         }
     }
     if (partial) {
@@ -73,71 +87,156 @@ PrefixCache::Found PrefixCache::find(std::string_view domain, std::span<const To
     return found;
 }
 
+// Nobody keeps a slot from being written anew before it is read here; another page does not open.
+void PrefixCache::load(Found& found)
+{
+    for (const Found::Stored& stored : std::exchange(found.stored, {})) {
+        auto page = std::make_shared<KvPage>(shape_);
+        if (!file_->read(stored.slot, stored.identity, page->bytes())) {
+            const std::lock_guard lock(mutex_);
+            Node* const node = oldest([&](const Node& other) {
+                return other.slot == stored.slot && other.identity == stored.identity;
+            });
+            if (node != nullptr) free_slot(*node);
+            return;
+        }
+        found.pages.push_back(std::move(page));
+        found.tokens += stored.tokens;
+    }
+}
+
 void PrefixCache::keep(std::string_view domain, std::span<const TokenId> tokens, KvPages pages)
 {
     if (domain.empty() || tokens.empty() || bytes_max_ < shape_.page_bytes()) return;
-    const std::lock_guard lock(mutex_);
-    ++clock_;
-    Node* node = &roots_.try_emplace(std::string(domain)).first->second;
-    for (std::size_t first = 0, page = 0; first < tokens.size(); first += kChunkPositions, ++page) {
-        const auto mine = tokens.subspan(first, std::min(kChunkPositions, tokens.size() - first));
-        Node* next = nullptr;
-        for (const auto& child : node->children) {
-            const std::size_t length = common(*child, mine);
-            if (length == mine.size()) {  // known already, perhaps with more behind it
-                next = child.get();
-                break;
-            }
-            if (length == child->tokens.size() && child->children.empty()) {  // ours goes further
-                child->tokens.assign(mine.begin(), mine.end());
-                child->page = pages[page];
-                next = child.get();
-                break;
-            }
-        }
-        if (next == nullptr) {
-            auto child = std::make_unique<Node>();
-            child->tokens.assign(mine.begin(), mine.end());
-            child->page = pages[page];
-            next = child.get();
-            node->children.push_back(std::move(child));
-            ++pages_;
-        }
-        next->used = clock_;
-        node = next;
-    }
-    pages.clear();
-    evict_to(bytes_max_ / shape_.page_bytes());
-}
-
-// Leaves go first, the longest unused before others. To drop what a request is using would free nothing.
-void PrefixCache::evict_to(std::size_t pages)
-{
-    while (pages_ > pages) {
-        std::vector<std::unique_ptr<Node>>* siblings = nullptr;
-        std::size_t index = 0;
-        std::uint64_t oldest = ~std::uint64_t{0};
-        std::vector<Node*> open;
-        for (auto& [domain, root] : roots_) open.push_back(&root);
-        while (!open.empty()) {
-            Node* const node = open.back();
-            open.pop_back();
-            for (std::size_t i = 0; i < node->children.size(); ++i) {
-                Node* const child = node->children[i].get();
-                if (!child->children.empty()) {
-                    open.push_back(child);
-                } else if (child->used < oldest && child->page.use_count() == 1) {
-                    oldest = child->used;
-                    siblings = &node->children;
-                    index = i;
+    bool full = false;
+    {
+        const std::lock_guard lock(mutex_);
+        ++clock_;
+        const auto [root, fresh] = roots_.try_emplace(std::string(domain));
+        if (fresh) root->second.identity = crypto::sha256("domain " + std::string(domain));
+        Node* node = &root->second;
+        for (std::size_t first = 0, page = 0; first < tokens.size(); first += kChunkPositions, ++page) {
+            const auto mine = tokens.subspan(first, std::min(kChunkPositions, tokens.size() - first));
+            Node* next = nullptr;
+            for (const auto& child : node->children) {
+                const std::size_t length = common(*child, mine);
+                if (length == mine.size()) {  // known already, perhaps with more behind it
+                    next = child.get();
+                    if (length == child->tokens.size() && !child->page) {
+                        child->page = pages[page];
+                        ++pages_;
+                    }
+                    break;
+                }
+                if (length == child->tokens.size() && child->children.empty()) {  // ours goes further
+                    next = child.get();
+                    if (!child->page) ++pages_;
+                    set(*child, *node, mine, pages[page]);
+                    break;
                 }
             }
+            if (next == nullptr) {
+                next = node->children.emplace_back(std::make_unique<Node>()).get();
+                set(*next, *node, mine, pages[page]);
+                ++pages_;
+            }
+            next->used = clock_;
+            node = next;
         }
-        if (siblings == nullptr) break;
-        siblings->erase(siblings->begin() + static_cast<std::ptrdiff_t>(index));
+        full = pages_ > bytes_max_ / shape_.page_bytes();
+    }
+    pages.clear();
+    if (full) evict();
+}
+
+void PrefixCache::set(Node& node, const Node& parent, std::span<const TokenId> tokens,
+                      std::shared_ptr<KvPage> page)
+{
+    node.tokens.assign(tokens.begin(), tokens.end());
+    node.page = std::move(page);
+    crypto::Sha256 identity;
+    identity.update({reinterpret_cast<const char*>(parent.identity.data()), parent.identity.size()});
+    identity.update({reinterpret_cast<const char*>(tokens.data()), tokens.size_bytes()});
+    node.identity = identity.finish();
+}
+
+// The longest unused of those that `may` be taken; of nodes used at once the last of the path.
+template <typename May>
+PrefixCache::Node* PrefixCache::oldest(const May& may)
+{
+    Node* found = nullptr;
+    std::vector<Node*> open;
+    for (auto& [domain, root] : roots_) open.push_back(&root);
+    while (!open.empty()) {
+        Node* const node = open.back();
+        open.pop_back();
+        for (const auto& child : node->children) {
+            open.push_back(child.get());
+            if (may(*child) && (found == nullptr || child->used <= found->used)) found = child.get();
+        }
+    }
+    return found;
+}
+
+// A page goes after those that follow it. To drop what a request is using would free nothing.
+void PrefixCache::evict()
+{
+    const std::lock_guard one(evicting_);
+    std::unique_lock lock(mutex_);
+    while (pages_ > bytes_max_ / shape_.page_bytes()) {
+        Node* const node = oldest([](const Node& other) {
+            return other.page.use_count() == 1 &&
+                   std::none_of(other.children.begin(), other.children.end(),
+                                [](const auto& child) { return child->page != nullptr; });
+        });
+        if (node == nullptr) break;
+        // One that is filled in part would cost as much as a full one and spare less.
+        if (!node->slot && node->tokens.size() == kChunkPositions) store(*node, lock);
+        if (node->page.use_count() > 1) continue;  // found by a request meanwhile
+        node->page.reset();
         --pages_;
     }
+    for (auto& [domain, root] : roots_) prune(root);
     std::erase_if(roots_, [](const auto& entry) { return entry.second.children.empty(); });
+}
+
+// Puts a page into the file, in the place of the longest unused if need be. `lock` is open while it is
+// written: who looks for pages finds this one in memory.
+void PrefixCache::store(Node& node, std::unique_lock<std::mutex>& lock)
+{
+    if (!file_ || file_->slots() == 0) return;
+    if (free_slots_.empty()) {
+        Node* const last = oldest([](const Node& other) {
+            return other.slot && (other.page || std::none_of(other.children.begin(), other.children.end(),
+                                                             [](const auto& child) { return child->slot; }));
+        });
+        free_slot(*last);
+    }
+    const std::size_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    const std::shared_ptr<KvPage> page = node.page;
+    const Digest identity = node.identity;
+    lock.unlock();
+    const bool written = file_->write(slot, identity, page->bytes());
+    lock.lock();
+    if (written) {
+        node.slot = slot;
+    } else {
+        free_slots_.push_back(slot);
+    }
+}
+
+void PrefixCache::free_slot(Node& node)
+{
+    free_slots_.push_back(*node.slot);
+    node.slot.reset();
+}
+
+void PrefixCache::prune(Node& node)
+{
+    for (const auto& child : node.children) prune(*child);
+    std::erase_if(node.children,
+                  [](const auto& child) { return !child->page && !child->slot && child->children.empty(); });
 }
 
 std::size_t PrefixCache::bytes() const

@@ -5,6 +5,10 @@
 // in it depends on nothing but the tokens up to there, so a shared page gives the same bits as a computed
 // one. Pages that belong to the tree are never written; a page that is shared only in part is copied.
 //
+// Of pages that memory has no room for, the full ones may go to a file (page_file.hpp), where the tree still
+// knows them. Pages of two domains never meet: the tree is one for each, and a page in the file opens only
+// for the domain and tokens that it was sealed for.
+//
 // Threads: PrefixCache may be used by any number at once; a sequence by one.
 #pragma once
 
@@ -13,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +25,7 @@
 
 #include "jiphyeon/llm_engine.hpp"
 #include "kernels.hpp"
+#include "page_file.hpp"
 
 namespace jiphyeon {
 
@@ -41,6 +47,7 @@ public:
     explicit KvPage(const KvShape& shape);
     std::uint16_t* keys(std::size_t layer, std::size_t head) { return at(layer, head); }
     std::uint16_t* values(std::size_t layer, std::size_t head) { return at(layer, head) + shape_.plane(); }
+    std::span<char> bytes() { return {reinterpret_cast<char*>(numbers_.get()), shape_.page_bytes()}; }
     // Only what lies before `positions` need be sound in the copy.
     std::shared_ptr<KvPage> copy(std::size_t positions) const;
 
@@ -58,36 +65,59 @@ using KvPages = std::vector<std::shared_ptr<KvPage>>;
 
 class PrefixCache {
 public:
-    PrefixCache(const KvShape& shape, std::size_t bytes_max) : shape_(shape), bytes_max_(bytes_max) {}
+    // bytes_max: of pages in memory. file: for those beyond; null: they are forgotten.
+    PrefixCache(const KvShape& shape, std::size_t bytes_max, std::unique_ptr<PageFile> file = nullptr);
 
     struct Found {
+        // A page in the file.
+        struct Stored {
+            std::size_t slot;
+            Digest identity;
+            std::size_t tokens;  // of it that are of use
+        };
         KvPages pages;
-        std::size_t tokens = 0;  // positions that are done
+        std::size_t tokens = 0;      // positions that are done
+        std::vector<Stored> stored;  // those that follow
     };
-    // The longest known beginning of `prompt` that leaves at least one token to compute. Nothing for domain
-    // "".
+    // The longest known beginning of `prompt` that leaves at least one token to compute, as far as it is in
+    // memory, and where to find the rest. Nothing for domain "".
     Found find(std::string_view domain, std::span<const TokenId> prompt);
+    // Reads what is stored, in new memory, as far as it is still there.
+    void load(Found& found);
     // Keeps the pages of `tokens`, whose last page may be filled in part. They must not be written again.
-    // Beyond the limit of bytes there are only pages that a caller still holds.
+    // Beyond the limit of bytes there are then only pages that a caller still holds.
     void keep(std::string_view domain, std::span<const TokenId> tokens, KvPages pages);
 
     std::size_t bytes() const;
 
 private:
+    // A page may be in memory, then so are those before it; or in the file; or in both, or lost.
     struct Node {
         std::vector<TokenId> tokens;  // at most 256; fewer only in a leaf
+        Digest identity{};            // of the domain and all tokens up to here
         std::shared_ptr<KvPage> page;
+        std::optional<std::size_t> slot;
         std::uint64_t used = 0;
         std::vector<std::unique_ptr<Node>> children;
     };
-    void evict_to(std::size_t pages);
+    void set(Node& node, const Node& parent, std::span<const TokenId> tokens, std::shared_ptr<KvPage> page);
+    void evict();
+    void store(Node& node, std::unique_lock<std::mutex>& lock);
+    void free_slot(Node& node);
+    template <typename May>
+    Node* oldest(const May& may);
     static std::size_t common(const Node& node, std::span<const TokenId> tokens);
+    static void prune(Node& node);
 
     const KvShape shape_;
     const std::size_t bytes_max_;
+    const std::unique_ptr<PageFile> file_;
+    std::mutex evicting_;  // held while pages are written; taken before mutex_
     mutable std::mutex mutex_;
+    // Guarded by mutex_. Nodes are taken out under both.
     std::map<std::string, Node, std::less<>> roots_;  // by domain; a root has no page
-    std::size_t pages_ = 0;
+    std::vector<std::size_t> free_slots_;
+    std::size_t pages_ = 0;  // in memory
     std::uint64_t clock_ = 0;
 };
 

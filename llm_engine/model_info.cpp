@@ -133,6 +133,9 @@ ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOption
     info.memory = memory_needed(file, shape, kContexts + 1);  // one for next_logits
     if (shape.generates()) {
         info.memory.caches += std::min(options.prefix_cache_bytes, kPrefixCacheMax);
+        if (options.prefix_disk_bytes != 0) {  // one is written, one read for generate, one for next_logits
+            info.memory.caches += 3 * PageFile::work_bytes(shape.kv().page_bytes());
+        }
         // In the model, in the step and with each request.
         info.memory.work += 3 * kLogitRows * shape.vocabulary * sizeof(float);
     }

@@ -35,6 +35,7 @@ public:
         count(value.size());
         out_ += value;
     }
+    void field(const std::filesystem::path& value) { field(value.string()); }
     template <Number T>
     void field(const std::vector<T>& values)
     {
@@ -81,6 +82,7 @@ public:
         value = byte == 1;
     }
     void field(std::string& value) { value = take(count(1)); }
+    void field(std::filesystem::path& value) { value = take(count(1)); }
     template <Number T>
     void field(std::vector<T>& values)
     {
@@ -157,6 +159,8 @@ void fields(Io& io, V& value)
     io.choice(value.options.isa, Isa::amx);
     io.size(value.options.context_tokens);
     io.size(value.options.prefix_cache_bytes);
+    io.size(value.options.prefix_disk_bytes);
+    io.field(value.options.prefix_disk_folder);
     io.size(value.options.guess_tokens);
     optional_digest(io, value.options.sha256);
 }

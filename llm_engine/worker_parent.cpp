@@ -57,7 +57,9 @@ private:
 // One child and what waits for it.
 class Link {
 public:
-    explicit Link(const Launch& launch) : child_(CagedChild::spawn(launch.program, launch.arguments, {}))
+    explicit Link(const Launch& launch)
+        : child_(CagedChild::spawn(launch.program, launch.arguments,
+                                   {.file_bytes = launch.open.options.prefix_disk_bytes}))
     {
         child_.channel().send(write(0, launch.open));
         const std::optional<std::string> first = child_.channel().receive(kOpenTimeout);
@@ -428,9 +430,11 @@ std::unique_ptr<Engine> spawn_engine(const std::filesystem::path& program,
                                      const std::vector<std::string>& arguments,
                                      const std::filesystem::path& model, const EngineOptions& options)
 {
+    worker::Open open{std::filesystem::absolute(model).string(), options};
+    if (options.prefix_disk_bytes != 0)
+        open.options.prefix_disk_folder = std::filesystem::absolute(options.prefix_disk_folder);
     try {
-        return std::make_unique<worker::RemoteEngine>(
-            worker::Launch{program, arguments, {std::filesystem::absolute(model).string(), options}});
+        return std::make_unique<worker::RemoteEngine>(worker::Launch{program, arguments, std::move(open)});
     } catch (const SandboxError& error) {
         throw EngineError(EngineError::Kind::lost, error.what());
     }

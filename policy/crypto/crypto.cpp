@@ -63,6 +63,7 @@ namespace {
 constexpr char kAes256Gcm = 1;  // the first byte of a sealed blob
 constexpr std::size_t kNonceBytes = 12;
 constexpr std::size_t kTagBytes = 16;
+static_assert(kSealBytes == 1 + kNonceBytes + kTagBytes);
 
 // EVP counts in int: what is larger belongs into pieces.
 int checked_length(std::string_view bytes)
@@ -156,7 +157,7 @@ std::string seal(const SecretKey& key, std::string_view plain, std::string_view 
 
 std::string open(const SecretKey& key, std::string_view box, std::string_view context)
 {
-    if (box.size() < 1 + kNonceBytes + kTagBytes)
+    if (box.size() < kSealBytes)
         throw CryptoError(CryptoError::Kind::not_authentic, "a sealed blob cut short");
     if (box[0] != kAes256Gcm)
         throw CryptoError(CryptoError::Kind::not_authentic,

@@ -62,8 +62,8 @@ constexpr int kAllowed[] = {
     SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(getcwd), SCMP_SYS(fadvise64),
     SCMP_SYS(readahead), SCMP_SYS(dup), SCMP_SYS(dup2), SCMP_SYS(dup3),
     // what can be open for writing was handed over, or is a pipe to itself (UBSan probes memory by one)
-    SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(recvfrom), SCMP_SYS(shutdown), SCMP_SYS(poll),
-    SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pipe), SCMP_SYS(pipe2), SCMP_SYS(pselect6),
+    SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(pwrite64), SCMP_SYS(recvfrom), SCMP_SYS(shutdown),
+    SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pipe), SCMP_SYS(pipe2), SCMP_SYS(pselect6),
     // threads
     SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(get_robust_list), SCMP_SYS(rseq),
     SCMP_SYS(set_tid_address), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(sched_yield),

@@ -37,6 +37,7 @@ TEST(Config, EverySettingSurvivesWritingAndReading)
     config.threads = 3;
     config.context_tokens = 8192;
     config.prefix_cache_mib = 0;
+    config.prefix_disk_mib = 4096;
     config.key_file = "/keys/마스터.key";
     config.waiting = 5;
     config.session_idle_s = 600;
@@ -53,6 +54,7 @@ TEST(Config, EverySettingSurvivesWritingAndReading)
     EXPECT_EQ(got.threads, 3u);
     EXPECT_EQ(got.context_tokens, 8192u);
     EXPECT_EQ(got.prefix_cache_mib, 0u);
+    EXPECT_EQ(got.prefix_disk_mib, 4096u);
     EXPECT_EQ(got.key_file, config.key_file);
     EXPECT_EQ(got.waiting, 5u);
     EXPECT_EQ(got.session_idle_s, 600u);

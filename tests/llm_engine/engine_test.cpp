@@ -13,6 +13,7 @@
 #include "kernels.hpp"
 #include "model_files.hpp"
 #include "sampler.hpp"
+#include "support/temp_dir.hpp"
 #include "text_stream.hpp"
 #include "tiny_model.hpp"
 
@@ -177,6 +178,31 @@ TEST(Engine, TheCacheStaysWithinItsBytes)
             EXPECT_EQ(engine->generate(request, {}).cached_tokens, 299u) << "still there";
         }
     }
+}
+
+TEST(Engine, APrefixReadBackFromTheDiskGivesTheSameBytes)
+{
+    const ModelFile file(generator());
+    const test::TempDir dir;
+    const auto cold = open_engine(file.path(), {});
+    const auto engine = open_engine(file.path(), {.prefix_cache_bytes = 700'000,  // two pages
+                                                  .prefix_disk_bytes = 8'000'000,
+                                                  .prefix_disk_folder = dir.path()});
+    const auto request_of_letter = [&](char letter, const char* domain) {
+        GenerateRequest request = request_of(*engine, letter + kLongText, 12);
+        request.cache_domain = domain;
+        return request;
+    };
+    for (const std::size_t cached : {0u, 512u, 512u}) {
+        for (char letter = 'a'; letter < 'e'; ++letter) {
+            const GenerateRequest request = request_of_letter(letter, "d");
+            const Generated got = engine->generate(request, {});
+            EXPECT_EQ(result_of(got), result_of(cold->generate(request, {}))) << letter << ' ' << cached;
+            EXPECT_EQ(got.cached_tokens, cached) << letter;
+            EXPECT_EQ(engine->next_logits(request.prompt, "d"), cold->next_logits(request.prompt, "d"));
+        }
+    }
+    EXPECT_EQ(engine->generate(request_of_letter('a', "another domain"), {}).cached_tokens, 0u);
 }
 
 TEST(Engine, RequestsAtOnceGetTheSameBytesAsAlone)

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "jiphyeon/crypto.hpp"
+#include "support/temp_dir.hpp"
 #include "tiny_model.hpp"
 #include "worker_messages.hpp"
 
@@ -268,6 +269,30 @@ TEST(Worker, ATinyModelInTheCageGivesTheSameBytes)
     std::filesystem::remove(model);
 }
 
+// In the cage no file can be opened for writing, and the child may write no more than its file holds.
+TEST(Worker, PagesGoToTheFileAndComeBackInTheCage)
+{
+    const test::TempDir dir;
+    const std::filesystem::path model = dir.path() / "tiny.gguf";
+    std::ofstream(model, std::ios::binary) << test::tiny_model({});
+    const auto here = open_engine(model, {});
+    // One page of 256 KiB in memory, ten sealed ones on the disk.
+    const auto caged = spawn_engine(
+        JIPHYEON_ENGINE_CHILD, {"model"}, model,
+        {.prefix_cache_bytes = 300'000, .prefix_disk_bytes = 2'700'000, .prefix_disk_folder = dir.path()});
+    for (const bool again : {false, true}) {
+        for (const char letter : {'a', 'b', 'c'}) {
+            GenerateRequest request;
+            request.prompt = here->tokenizer().encode(std::string(600, letter));
+            request.max_tokens = 8;
+            request.cache_domain = "부서";
+            const Generated got = caged->generate(request, {});
+            EXPECT_EQ(got.logits_hash, here->generate(request, {}).logits_hash);
+            EXPECT_EQ(got.cached_tokens, again ? 512u : 0u);
+        }
+    }
+}
+
 // The fields of every message, there and back, and every shorter or longer message refused.
 TEST(WorkerMessages, AreReadBackAndRefusedWhenCutOrLengthened)
 {
@@ -280,7 +305,13 @@ TEST(WorkerMessages, AreReadBackAndRefusedWhenCutOrLengthened)
         EXPECT_THROW(read(std::string(body) + "x"), EngineError);
     };
     const auto plain = [](std::uint32_t id, const auto& value) { return write(id, value); };
-    Open open{"/m.gguf", {.threads = 3, .isa = Isa::avx2, .context_tokens = 9, .prefix_cache_bytes = 8}};
+    Open open{"/m.gguf",
+              {.threads = 3,
+               .isa = Isa::avx2,
+               .context_tokens = 9,
+               .prefix_cache_bytes = 8,
+               .prefix_disk_bytes = 7,
+               .prefix_disk_folder = "/자료/run"}};
     check(write(5, open), read_open, plain);
     open.options.sha256.emplace().fill(3);
     check(write(5, open), read_open, plain);

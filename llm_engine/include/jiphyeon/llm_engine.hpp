@@ -111,6 +111,10 @@ struct EngineOptions {
     Isa isa = Isa::best;
     std::size_t context_tokens = 4096;            // cut to the model's own limit
     std::size_t prefix_cache_bytes = 512u << 20;  // key/value pages kept after a request, shared by prefix
+    // Pages that fall out of the cache, sealed in a file without a name in this folder, whose space is taken
+    // when the engine opens and free when its process ends; 0: none. Changes no result.
+    std::size_t prefix_disk_bytes = 0;
+    std::filesystem::path prefix_disk_folder = {};
     // Tokens of an answer that may be guessed from what its prompt says and checked in one step; 0: none.
     // Changes no result.
     std::size_t guess_tokens = 11;
@@ -194,9 +198,9 @@ std::uint64_t available_memory();
 // too_large (before anything is loaded, where ModelInfo::memory is more than available_memory()).
 std::unique_ptr<Engine> open_engine(const std::filesystem::path& model, const EngineOptions& options);
 
-// The same in a caged child (no sockets, no exec, no writing): `program` is started with `arguments` and the
-// socket at kWorkerFd, and must call serve_engine. A child that dies makes running requests throw `lost`;
-// the next request starts a new one.
+// The same in a caged child (no sockets, no exec, no writing but into the file for pages): `program` is
+// started with `arguments` and the socket at kWorkerFd, and must call serve_engine. A child that dies makes
+// running requests throw `lost`; the next request starts a new one.
 std::unique_ptr<Engine> spawn_engine(const std::filesystem::path& program,
                                      const std::vector<std::string>& arguments,
                                      const std::filesystem::path& model, const EngineOptions& options);

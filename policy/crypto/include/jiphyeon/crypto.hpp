@@ -59,8 +59,10 @@ private:
 
 namespace crypto {
 
-// `context` is authenticated but not stored: the same words must be given to open. Output: 1 + 12 + n + 16
-// bytes.
+// What a sealed blob has more than its text: algorithm, nonce and tag.
+inline constexpr std::size_t kSealBytes = 1 + 12 + 16;
+
+// `context` is authenticated but not stored: the same words must be given to open. Output: n + kSealBytes.
 std::string seal(const SecretKey& key, std::string_view plain, std::string_view context);
 std::string open(const SecretKey& key, std::string_view box, std::string_view context);
 
