@@ -27,6 +27,12 @@ public:
     {
         return engine().next_logits(prompt, cache_domain);
     }
+    std::vector<std::optional<float>> next_scores(std::span<const TokenId> prompt,
+                                                  std::span<const TokenId> choices,
+                                                  std::string_view cache_domain) override
+    {
+        return engine().next_scores(prompt, choices, cache_domain);
+    }
     std::vector<float> embed(std::span<const std::string> texts) override { return engine().embed(texts); }
 
 private:

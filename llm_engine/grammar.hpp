@@ -96,6 +96,10 @@ public:
     // The only text that can come next, as far as it is certain: whole characters, at most 4 KiB; often
     // empty.
     std::string forced() const;
+    // A grammar in the same notation, without slots, of all that may come up to the next slot or the end: for
+    // a server that knows no slots. Precondition: between two characters. Throws EngineError bad_request
+    // where nothing finite may come, or the text is longer than Grammar::kTextMax.
+    std::string until_slot() const;
     // Bytes that the next piece can begin with.
     const std::bitset<256>& first_bytes() const { return first_bytes_; }
 

@@ -309,5 +309,62 @@ TEST(Grammar, LeftRecursionIsRefusedAlsoThroughEmptyRules)
     EXPECT_EQ(error_of("root ::= \"a\" root?"), "");
 }
 
+// A text fits what until_slot() writes exactly when it can be taken and a slot or the end may come then.
+void expect_until_slot(const GrammarState& state, std::string_view alphabet)
+{
+    const auto until = Grammar::parse(state.until_slot());
+    std::size_t fitting = 0;
+    for_all_texts(alphabet, 5, [&](const std::string& text) {
+        GrammarState here = state;
+        const bool fits = here.advance(text) && (here.may_slot() || here.may_end());
+        GrammarState there{until};
+        EXPECT_EQ(there.advance(text) && there.may_end(), fits) << "\"" << text << "\" in\n"
+                                                                << state.until_slot();
+        fitting += fits ? 1 : 0;
+    });
+    EXPECT_GT(fitting, 0u);
+}
+
+TEST(GrammarUntilSlot, AllowsTheTextsUpToTheNextSlotAndNoOthers)
+{
+    for (const char* grammar : {
+             "root ::= \"a\" [bc]* <slot:x> \"c\"",
+             "root ::= (\"a\" b <slot:x>)* \"c\"\nb ::= \"b\" | \"c\" b",
+             "root ::= \"a\" inner \"c\" | \"b\"\ninner ::= \"b\" | \"c\" <slot:x> \"a\"",
+             "root ::= \"a\" root \"b\" | \"c\" <slot:x> | \"b\"",
+             "root ::= (\"a\" | <slot:x>) \"b\"",
+             "root ::= endless | \"ab\"\nendless ::= \"a\" endless",
+         }) {
+        expect_until_slot(state_of(grammar), "abc");
+    }
+}
+
+TEST(GrammarUntilSlot, GoesOnBehindASlotInsideOfCalls)
+{
+    GrammarState state =
+        state_of("root ::= \"a\" outer \"b\"\nouter ::= inner \"c\" | inner\ninner ::= \"b\" <slot:x> [ac]?");
+    ASSERT_TRUE(state.advance("ab"));
+    state.pass_slot("x");
+    expect_until_slot(state, "abc");
+}
+
+TEST(GrammarUntilSlot, WritesCharactersOfEveryLengthInTheirRanges)
+{
+    const auto until = Grammar::parse(state_of("root ::= [^다\\n] <slot:x>").until_slot());
+    const auto fits = [&](std::string_view text) {
+        GrammarState state{until};
+        return state.advance(text) && state.may_end();
+    };
+    for (const char* text : {"a", "\x7f", "\u0080", "\u07ff", "\u0800", "단", "닣", "\ud7ff", "\ue000",
+                             "\uffff", "\U00010000", "\U0010ffff"})
+        EXPECT_TRUE(fits(text)) << text;
+    for (const char* text : {"다", "\n", "ab", ""}) EXPECT_FALSE(fits(text)) << text;
+}
+
+TEST(GrammarUntilSlot, SaysSoWhereNoFiniteTextFits)
+{
+    EXPECT_THROW(state_of("root ::= \"a\" root").until_slot(), EngineError);
+}
+
 }  // namespace
 }  // namespace jiphyeon

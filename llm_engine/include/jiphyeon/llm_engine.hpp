@@ -1,14 +1,15 @@
 // The language-model engine: GGUF model files, tokenizers, generation and embeddings on the CPU.
 //
 // An `Engine` answers `generate` and `embed`. Three things implement it with one contract: the engine in
-// this process (`open_engine`), the same engine in a caged child process (`spawn_engine`), and, later, a
-// remote OpenAI-compatible server. What is above never asks which.
+// this process (`open_engine`), the same engine in a caged child process (`spawn_engine`), and a server on
+// the agency's own network (`connect_engine`). What is above never asks which.
 //
 // Bit-exactness: for the in-process and the caged engine, a request's tokens, logits and embeddings are
 // the same bytes whatever the number of threads, the instruction set, the way the prompt was split, and
 // whatever other requests run beside it. Products of integers are summed exactly in int32; float sums
 // have one fixed order that every kernel keeps (llm_engine/kernels.hpp). A remote engine promises nothing
-// of the sort and says so in `ModelInfo::replayable`.
+// of the sort, says so in `ModelInfo::replayable`, and throws unsupported where a server cannot do what is
+// asked.
 //
 // Example:
 //     const auto engine = open_engine("model.gguf", {.threads = 2});
@@ -22,6 +23,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -41,8 +43,9 @@ public:
     enum class Kind {
         io,             // the file cannot be read or written
         hash_mismatch,  // the file is not the one that was approved; nothing of it was parsed
-        malformed,      // a count, offset, type or product in the file cannot be right
-        unsupported,    // a sound file of a family, tensor type or tokenizer that we do not have
+        malformed,      // a count, offset, type or product in the file, or a server's answer, cannot be right
+        unsupported,    // a sound file of a family, tensor type or tokenizer, or a server's skill, that we do
+                        // not have
         too_large,      // does not fit the memory or the context; detail states need and limit
         bad_request,    // the caller's request cannot be met (empty prompt, bad grammar, …)
         lost,           // the engine process died or the server went away; the request may be repeated
@@ -98,6 +101,9 @@ struct ModelInfo {
     bool generates = false;   // has a head that predicts tokens
     bool embeds = false;      // has a pooling that makes one vector of a text
     bool replayable = false;  // equal requests give equal bytes
+    // Of a remote engine: the address of its server. `name` is then the model's name there, which nothing
+    // proves; sha256 and file_bytes are of the file that lends it vocabulary and template.
+    std::string server;
 };
 
 enum class Isa { best, scalar, avx2, avx512, amx };
@@ -159,12 +165,16 @@ struct GenerateRequest {
 };
 
 struct Generated {
-    enum class Finish { end, stop, length, slot, cancelled };
-    std::string text;  // the model's text and the slots' fills
-    std::vector<TokenId> tokens;
+    // off_grammar: a server wrote what the grammar does not allow; `text` is what came before it. The engines
+    // here never write such a thing.
+    enum class Finish { end, stop, length, slot, cancelled, off_grammar };
+    std::string text;             // the model's text and the slots' fills
+    std::vector<TokenId> tokens;  // none where a server wrote: it tells its text alone
     Finish finish = Finish::end;
-    // SHA-256 over the bytes (f32, little-endian) of the logits of every sampled position, in order.
+    // SHA-256 over the bytes (f32, little-endian) of the logits of every sampled position, in order; zeros
+    // where a server wrote.
     std::array<std::uint8_t, 32> logits_hash{};
+    std::string served_as;  // the model's name in a server's own words; empty: none took part
     std::size_t prompt_tokens = 0;
     std::size_t cached_tokens = 0;  // of the prompt, taken from the prefix cache
     std::size_t steps = 0;          // in which the answer was computed
@@ -182,9 +192,14 @@ public:
     // Blocks until done. Throws EngineError: bad_request, too_large (prompt + max_tokens > context), lost.
     // An exception of a callback cancels the request and passes through.
     virtual Generated generate(const GenerateRequest& request, const GenerateEvents& events) = 0;
-    // Logits of the position after the prompt: vocabulary floats. For scoring a fixed choice of answers.
+    // Logits of the position after the prompt: vocabulary floats. A server does not tell them: unsupported.
     virtual std::vector<float> next_logits(std::span<const TokenId> prompt,
                                            std::string_view cache_domain) = 0;
+    // How likely each of `choices` comes next: their logits, but for one number that is added to all. Nothing
+    // for a choice that a server leaves out, as it names the likeliest alone.
+    virtual std::vector<std::optional<float>> next_scores(std::span<const TokenId> prompt,
+                                                          std::span<const TokenId> choices,
+                                                          std::string_view cache_domain);
     // texts.size() x info().embedding_size, row-major, rows L2-normalised. The caller puts the prefixes that
     // the model wants ("query: ", "passage: "). Longer texts are cut at the model's context.
     virtual std::vector<float> embed(std::span<const std::string> texts) = 0;
@@ -206,6 +221,49 @@ std::unique_ptr<Engine> spawn_engine(const std::filesystem::path& program,
                                      const std::filesystem::path& model, const EngineOptions& options);
 // The child's side: opens the model it is told to, closes the cage, serves until the socket closes.
 int serve_engine(int socket_fd);
+
+// What servers take beyond OpenAI's own fields differs, and is a setting rather than a guess.
+enum class ServerKind {
+    llama_server,      // llama.cpp's: prompts as token ids, `grammar`
+    llama_cpp_python,  // llama-cpp-python's: prompts as text, `grammar`
+    vllm,              // 0.11 and later: prompts as token ids, `structured_outputs`, `cache_salt`
+    openai,            // another: prompts as text, no grammar, so that its words are checked as they come
+};
+std::string_view server_kind_name(ServerKind kind);  // "llama-server", …
+std::optional<ServerKind> server_kind_from_name(std::string_view name);
+
+struct RemoteOptions {
+    // Up to the version: "https://llm.agency.go.kr:8000/v1". "http://" is for addresses of this machine
+    // alone.
+    std::string url;
+    ServerKind kind = ServerKind::openai;
+    std::string model;                  // its name at the server
+    std::filesystem::path authorities;  // PEM: who may have signed the server's certificate; nobody else may
+    std::string api_key;                // sent as a bearer token; empty: none
+    // A GGUF file of the same model: its vocabulary and chat template are used, tensors need not be in it.
+    std::filesystem::path vocabulary;
+    std::optional<std::array<std::uint8_t, 32>> vocabulary_sha256 = std::nullopt;
+    std::size_t context_tokens = 4096;  // prompt and answer; not more than the server has
+    // How many of the likeliest tokens the server may be asked to name, for next_scores; 0: it names none.
+    std::size_t likeliest = 20;
+    std::chrono::milliseconds connect_timeout{5'000};
+    std::chrono::milliseconds first_timeout{
+        120'000};                                    // until the first word: the prompt is read, others wait
+    std::chrono::milliseconds next_timeout{30'000};  // between two words
+    // Of a request whose first word has not come; pauses grow from `pause` fourfold.
+    unsigned attempts = 3;
+    std::chrono::milliseconds pause{250};
+};
+
+// The engine of an OpenAI-compatible server, of which /models and /completions are used; embed is
+// unsupported. No other address is ever spoken to: no redirect is followed, no proxy asked. Asks once whether
+// the server has the model. Throws EngineError: bad_request (options), lost (no server), unsupported (no such
+// model there), else as open_tokenizer. The process must ignore SIGPIPE.
+//
+// A grammar's slots end a request, and the next one goes on from the text with the fill in it. Where the
+// server takes no grammar, or does not keep to it, the generation ends with off_grammar before the first
+// character that the grammar does not allow.
+std::unique_ptr<Engine> connect_engine(const RemoteOptions& options);
 
 // A model may lie in several files, NAME-00001-of-00003.gguf and so on, as llama.cpp's gguf-split makes them.
 // The first stands for all: wherever a model file is named, it is the first, and the SHA-256 is that of the
