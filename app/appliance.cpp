@@ -27,13 +27,45 @@ SecretKey key_of_bodies(const DataFolder& folder)
     return crypto::derive(folder.master_key(), "audit bodies");
 }
 
+Digest approved_digest(const ModelFile& model)
+{
+    const std::optional<Digest> digest = digest_from_hex(model.sha256);
+    if (!digest)
+        throw CommandError(CommandError::Kind::config, "모델의 SHA-256이 설정에 없거나 올바르지 않습니다.",
+                           model.file.string());
+    return *digest;
+}
+
+// The key's file is read anew with each connection, so that a changed key needs no restart of ours.
+std::unique_ptr<Engine> remote_engine_for(const Config& config)
+{
+    if (config.llm.file.empty())
+        throw CommandError(CommandError::Kind::config,
+                           "원격 서버를 쓰려면 같은 모델의 어휘 파일(GGUF)을 models.llm에 적어야 합니다.",
+                           "remote.url");
+    RemoteOptions options;
+    options.url = config.remote.url;
+    options.kind = config.remote.kind;
+    options.model = config.remote.model;
+    options.authorities = config.remote.authorities;
+    options.vocabulary = config.llm.file;
+    options.vocabulary_sha256 = approved_digest(config.llm);
+    options.context_tokens = config.context_tokens;
+    options.likeliest = config.remote.likeliest;
+    options.first_timeout = std::chrono::seconds(config.remote.first_word_s);
+    return std::make_unique<LazyEngine>([options, key_file = config.remote.api_key_file]() mutable {
+        if (!key_file.empty()) {
+            options.api_key = read_file(key_file);
+            options.api_key.resize(options.api_key.find_last_not_of(" \r\n\t") + 1);
+        }
+        return connect_engine(options);
+    });
+}
+
 std::unique_ptr<Engine> engine_for(const ModelFile& model, EngineOptions options)
 {
     if (model.file.empty()) return nullptr;
-    options.sha256 = digest_from_hex(model.sha256);
-    if (!options.sha256)
-        throw CommandError(CommandError::Kind::config, "모델의 SHA-256이 설정에 없거나 올바르지 않습니다.",
-                           model.file.string());
+    options.sha256 = approved_digest(model);
     return std::make_unique<LazyEngine>([file = model.file, options] {
         return open_explained(file, options, [&] {
             return spawn_engine(own_program(), {"worker", "engine"}, file, options);
@@ -106,7 +138,7 @@ Appliance::Appliance(DataFolder folder, OwnerLock lock) : folder_(std::move(fold
                             crypto::SigningKey::from_pem(folder_.unseal("audit")), kOrigin);
     EngineOptions llm = llm_options(config);
     llm.prefix_disk_folder = folder_.path() / "run";
-    llm_ = engine_for(config.llm, llm);
+    llm_ = config.remote.url.empty() ? engine_for(config.llm, llm) : remote_engine_for(config);
     embedder_ = engine_for(config.embedder, embedder_options(config));
     extractor_ = std::make_unique<Extractor>(extractor_options(config.ingest_workers));
     ingest_ = std::make_unique<Ingest>(
@@ -123,7 +155,7 @@ Appliance::Appliance(DataFolder folder, OwnerLock lock) : folder_(std::move(fold
                      .audit = *audit_,
                      .archive = *archive_,
                      .limits = {.waiting = config.waiting, .session_idle_s = config.session_idle_s},
-                     .model_sha256 = config.llm.sha256});
+                     .model_sha256 = config.remote.url.empty() ? config.llm.sha256 : ""});
 }
 
 Appliance::~Appliance() = default;

@@ -125,9 +125,15 @@ void add_audit_commands(CLI::App& app, Console& console)
         const json reply = console.call("audit_replay", {{"leaf", o->leaf}});
         if (!reply["same"].get<bool>()) console.exit_code = kDoneWithRefusals;
         console.answer(reply, [](const json& r) {
-            std::cout << (r["same"].get<bool>() ? tr("같은 바이트가 나왔습니다.", "The same bytes came out.")
-                                                : tr("다릅니다:", "It differs:"))
-                      << "\n";
+            std::cout
+                << (!r["replayable"].get<bool>()
+                        ? tr("다시 계산할 수 없는 답입니다. 기관망의 원격 서버가 썼고, 원격 서버는 같은 "
+                             "바이트를 보장하지 않습니다:",
+                             "This answer cannot be computed again: a server on the network wrote it, and "
+                             "servers do not promise the same bytes:")
+                    : r["same"].get<bool>() ? tr("같은 바이트가 나왔습니다.", "The same bytes came out.")
+                                            : tr("다릅니다:", "It differs:"))
+                << "\n";
             for (const json& difference : r["differences"])
                 std::cout << "  " << difference.get<std::string>() << "\n";
         });

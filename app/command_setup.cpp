@@ -1,5 +1,6 @@
 // init, serve, models, selftest, backup, restore: what an administrator does.
 #include <csignal>
+#include <functional>
 #include <future>
 #include <iostream>
 #include <optional>
@@ -110,12 +111,16 @@ void serve(Console& console)
 
     std::atomic<bool> stopping = false;
     const std::future<void> background = std::async(std::launch::async, [&] {
-        try {
-            appliance.warm_up();
-            appliance.embed_missing(stopping);
-        } catch (const std::exception& e) {
-            std::cerr << tr("모델을 준비하지 못했습니다: ", "The models could not be made ready: ")
-                      << e.what() << std::endl;
+        // The vectors do not wait for a model that cannot be had, such as that of a server that is down.
+        for (const std::function<void()>& step :
+             {std::function<void()>([&] { appliance.warm_up(); }),
+              std::function<void()>([&] { appliance.embed_missing(stopping); })}) {
+            try {
+                step();
+            } catch (const std::exception& e) {
+                std::cerr << tr("모델을 준비하지 못했습니다: ", "The models could not be made ready: ")
+                          << e.what() << std::endl;
+            }
         }
     });
     wait_for_stop();

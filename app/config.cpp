@@ -43,6 +43,17 @@ Setting text(Text& value)
             [&value](toml::table& table, const std::string& key) { table.insert(key, std::string(value)); }};
 }
 
+Setting server_kind(ServerKind& value)
+{
+    return {
+        [&value](const toml::node& node) {
+            const auto got = server_kind_from_name(node.value<std::string>().value_or(""));
+            if (!got) throw std::runtime_error("llama-server, llama-cpp-python, vllm, openai 가운데 하나");
+            value = *got;
+        },
+        [&value](toml::table& table, const std::string& key) { table.insert(key, server_kind_name(value)); }};
+}
+
 Setting list(std::vector<std::string>& value)
 {
     return {[&value](const toml::node& node) {
@@ -76,6 +87,14 @@ std::map<std::string, std::map<std::string, Setting>> settings(Config& c)
               {"context_tokens", number(c.context_tokens, 512, 131072)},
               {"prefix_cache_mib", number(c.prefix_cache_mib, 0, 1 << 20)},
               {"prefix_disk_mib", number(c.prefix_disk_mib, 0, 1 << 24)}}},
+            {"remote",
+             {{"url", text(c.remote.url)},
+              {"kind", server_kind(c.remote.kind)},
+              {"model", text(c.remote.model)},
+              {"authorities", text(c.remote.authorities)},
+              {"api_key_file", text(c.remote.api_key_file)},
+              {"likeliest", number(c.remote.likeliest, 0, 1000)},
+              {"first_word_s", number(c.remote.first_word_s, 1, 3600)}}},
             {"keys", {{"file", text(c.key_file)}}},
             {"limits",
              {{"waiting", number(c.waiting, 0, 1000)},

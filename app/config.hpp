@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "jiphyeon/llm_engine.hpp"
+
 namespace jiphyeon::app {
 
 // What a command cannot do: exit 2 (wrong use) or 3 (failed). `where` names the file, option or place.
@@ -27,6 +29,17 @@ struct ModelFile {
     std::string sha256;  // hex; a file with another hash is refused before it is parsed
 };
 
+// A server on the agency's network that writes the answers.
+struct RemoteServer {
+    std::string url;  // empty: the engine here writes them
+    ServerKind kind = ServerKind::openai;
+    std::string model;                   // its name at the server
+    std::filesystem::path authorities;   // PEM
+    std::filesystem::path api_key_file;  // empty: the server asks for none
+    std::size_t likeliest = 20;          // tokens that it names when asked for scores; 0: it cannot
+    std::uint32_t first_word_s = 120;    // until it may be given up
+};
+
 struct Config {
     // [server]
     std::string address = "127.0.0.1";
@@ -39,6 +52,8 @@ struct Config {
     std::size_t context_tokens = 4096;
     std::size_t prefix_cache_mib = 512;
     std::size_t prefix_disk_mib = 0;
+    // [remote]
+    RemoteServer remote;  // the vocabulary and the template are still those of `llm`
     // [keys]
     std::filesystem::path key_file;  // 32 bytes, base64; outside the data folder
     // [limits]

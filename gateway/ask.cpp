@@ -179,7 +179,9 @@ private:
                         {"index_generation", answer.index_generation},
                         {"generation", answer.generation ? to_json(*answer.generation) : Json()}};
         LeafFacts facts = state_.facts(call_.caller, "answered", outcome, std::move(objects));
-        if (answer.generation) facts.model_sha256 = answer.generation->model_sha256;
+        // A server's model is known by name alone, which the body holds.
+        if (answer.generation && !answer.generation->remote)
+            facts.model_sha256 = answer.generation->model_sha256;
         const Receipt receipt = state_.finish(record_, std::move(facts), body);
 
         const ScopeStatistics statistics = state_.parts.index.statistics(scope_);
@@ -196,6 +198,7 @@ private:
                 {"timings_ms", to_json(answer.timings)},
                 {"prompt_tokens", answer.prompt_tokens},
                 {"cached_tokens", answer.cached_tokens},
+                {"replayable", !answer.generation || !answer.generation->remote},
                 {"label", label_of(answer.evidence)},
                 {"embedded", embedded}};
     }

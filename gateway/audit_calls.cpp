@@ -170,13 +170,23 @@ Json call_audit_replay(const Call& call)
     Json differences = Json::array();
     compare_evidence(call, body, differences);
     const bool spoke = !body.at("generation").is_null();
-    if (spoke)
-        for (const std::string& difference :
-             call.state.parts.retriever.replay(generation_from_json(body.at("generation"))))
+    bool replayable = true;
+    if (spoke) {
+        const Generation generation = generation_from_json(body.at("generation"));
+        replayable = !generation.remote;
+        for (const std::string& difference : call.state.parts.retriever.replay(generation))
             differences.push_back(difference);
+    }
     const bool same = differences.empty();
-    call.state.note(call.caller, "replayed", same ? "same" : "different", {object_name(id)});
-    return {{"same", same}, {"differences", std::move(differences)}, {"generated", spoke}};
+    call.state.note(call.caller, "replayed",
+                    !replayable ? "not replayable"
+                    : same      ? "same"
+                                : "different",
+                    {object_name(id)});
+    return {{"same", same},
+            {"replayable", replayable},
+            {"differences", std::move(differences)},
+            {"generated", spoke}};
 }
 
 Json call_audit_checkpoint(const Call& call)

@@ -254,7 +254,15 @@ Json to_json(const Generation& generation)
     Json fills = Json::array();
     for (const GenerateEvents::SlotFill& fill : generation.fills)
         fills.push_back({{"text", fill.text}, {"stop", fill.stop}});
-    return {{"model_sha256", generation.model_sha256},
+    Json remote;
+    if (generation.remote)
+        remote = {{"server", generation.remote->server},
+                  {"model", generation.remote->model},
+                  {"served_as", generation.remote->served_as},
+                  {"text", generation.remote->text}};
+    return {{"replayable", !generation.remote.has_value()},
+            {"remote", std::move(remote)},
+            {"model_sha256", generation.model_sha256},
             {"template_sha256", generation.template_sha256},
             {"prompt", generation.prompt},
             {"grammar", generation.grammar},
@@ -287,6 +295,12 @@ Generation generation_from_json(const Json& object)
             {.text = fill.at("text").get<std::string>(), .stop = fill.at("stop").get<bool>()});
     generation.tokens = object.at("tokens").get<std::vector<TokenId>>();
     generation.logits_hash = object.at("logits_hash").get<std::string>();
+    // Records made before there were servers have no such member.
+    if (const Json remote = object.value("remote", Json()); !remote.is_null())
+        generation.remote = {.server = remote.at("server").get<std::string>(),
+                             .model = remote.at("model").get<std::string>(),
+                             .served_as = remote.at("served_as").get<std::string>(),
+                             .text = remote.at("text").get<std::string>()};
     return generation;
 }
 

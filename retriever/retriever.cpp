@@ -184,8 +184,15 @@ struct Asking {
         record.grammar = std::move(request.grammar);
         record.max_tokens = request.max_tokens;
         record.sampling = request.sampling;
-        record.tokens = std::move(generated.tokens);
-        record.logits_hash = crypto::hex(generated.logits_hash);
+        if (llm.info().server.empty()) {
+            record.tokens = std::move(generated.tokens);
+            record.logits_hash = crypto::hex(generated.logits_hash);
+        } else {
+            record.remote = {.server = llm.info().server,
+                             .model = llm.info().name,
+                             .served_as = std::move(generated.served_as),
+                             .text = std::move(generated.text)};
+        }
         answer.generation = std::move(record);
         answer.prompt_tokens += generated.prompt_tokens;
         answer.cached_tokens += generated.cached_tokens;
@@ -206,10 +213,11 @@ private:
     {
         const std::vector<TokenId> yes = llm.tokenizer().encode("예"), no = llm.tokenizer().encode("아니오");
         if (yes.empty() || no.empty() || yes.front() == no.front()) return std::nullopt;
-        const std::vector<float> logits =
-            llm.next_logits(sufficiency_prompt(llm, passage, question.text), question.cache_domain);
-        const auto at = [&](TokenId id) { return logits.at(static_cast<std::size_t>(id)); };
-        return at(yes.front()) - at(no.front());
+        const TokenId choices[] = {yes.front(), no.front()};
+        const std::vector<std::optional<float>> scores =
+            llm.next_scores(sufficiency_prompt(llm, passage, question.text), choices, question.cache_domain);
+        if (!scores[0] || !scores[1]) return std::nullopt;
+        return *scores[0] - *scores[1];
     }
     Writing new_writing(std::size_t passage) const
     {
@@ -291,6 +299,9 @@ Answer Retriever::ask(const Question& question, const AskEvents& events) const
 std::vector<std::string> Retriever::replay(const Generation& generation) const
 {
     std::vector<std::string> differences;
+    if (generation.remote)
+        return {"a server wrote this answer (model " + generation.remote->model + " at " +
+                generation.remote->server + "); what a server writes cannot be repeated exactly"};
     if (state_->llm == nullptr) return {"no model is open"};
     Engine& llm = *state_->llm;
     if (generation.model_sha256 != crypto::hex(llm.info().sha256))

@@ -38,6 +38,13 @@ TEST(Config, EverySettingSurvivesWritingAndReading)
     config.context_tokens = 8192;
     config.prefix_cache_mib = 0;
     config.prefix_disk_mib = 4096;
+    config.remote = {.url = "https://llm.부처.go.kr:8000/v1",
+                     .kind = ServerKind::vllm,
+                     .model = "K/모델",
+                     .authorities = "/etc/ca.pem",
+                     .api_key_file = "/keys/서버.key",
+                     .likeliest = 0,
+                     .first_word_s = 7};
     config.key_file = "/keys/마스터.key";
     config.waiting = 5;
     config.session_idle_s = 600;
@@ -55,6 +62,13 @@ TEST(Config, EverySettingSurvivesWritingAndReading)
     EXPECT_EQ(got.context_tokens, 8192u);
     EXPECT_EQ(got.prefix_cache_mib, 0u);
     EXPECT_EQ(got.prefix_disk_mib, 4096u);
+    EXPECT_EQ(got.remote.url, config.remote.url);
+    EXPECT_EQ(got.remote.kind, ServerKind::vllm);
+    EXPECT_EQ(got.remote.model, config.remote.model);
+    EXPECT_EQ(got.remote.authorities, config.remote.authorities);
+    EXPECT_EQ(got.remote.api_key_file, config.remote.api_key_file);
+    EXPECT_EQ(got.remote.likeliest, 0u);
+    EXPECT_EQ(got.remote.first_word_s, 7u);
     EXPECT_EQ(got.key_file, config.key_file);
     EXPECT_EQ(got.waiting, 5u);
     EXPECT_EQ(got.session_idle_s, 600u);

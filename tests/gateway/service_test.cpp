@@ -386,6 +386,38 @@ TEST_F(ServiceTest, AnAnswerIsReplayedAndADifferenceIsNamed)
     EXPECT_NE(gone["differences"].dump().find("no longer there"), std::string::npos);
 }
 
+// A server's answer must not pass for one that can be computed again, nor its model for the file here.
+TEST_F(ServiceTest, RecordOfAServersAnswerSaysWhoWroteItAndThatItCannotBeReplayed)
+{
+    site.engine.be_remote("https://llm.부처.go.kr/v1");
+    site.put("leave", "휴가 규정", "public", "연가는 한 해에 21일로 한다.");
+    site.engine.sentences = {"연가는 한 해에 21일로 한다."};
+    site.add("kim", {"user"});
+    site.add("audrey", {"auditor"});
+    const Json reply = site.call(site.as("kim"), "ask", {{"question", "연가는 한 해에 며칠입니까?"}});
+    EXPECT_EQ(reply["outcome"], "answered");
+    EXPECT_EQ(reply["replayable"], false);
+
+    const Json leaf{{"leaf", reply["receipt"]["leaf"]}};
+    const Json shown = site.call(site.as("audrey"), "audit_show",
+                                 {{"leaf", leaf["leaf"]}, {"reason", "누가 썼는지 확인하려고 함"}});
+    const Json& generation = shown["body"]["generation"];
+    EXPECT_EQ(generation["replayable"], false);
+    EXPECT_EQ(generation["remote"]["server"], "https://llm.부처.go.kr/v1");
+    EXPECT_EQ(generation["remote"]["model"], "scripted");
+    EXPECT_EQ(generation["remote"]["text"], "연가는 한 해에 21일로 한다. [1]");
+    EXPECT_EQ(generation["tokens"], Json::array());
+    EXPECT_EQ(shown["model_sha256"], "");
+
+    const Json replayed = site.call(site.as("audrey"), "audit_replay", leaf);
+    EXPECT_EQ(replayed["same"], false);
+    EXPECT_EQ(replayed["replayable"], false);
+    ASSERT_EQ(replayed["differences"].size(), 1u);
+    EXPECT_NE(replayed["differences"][0].get<std::string>().find("https://llm.부처.go.kr/v1"),
+              std::string::npos);
+    EXPECT_EQ(site.leaves("replayed").back().outcome, "not replayable");
+}
+
 TEST_F(ServiceTest, OneBatchRunsAtATimeAndCanBeStoppedByName)
 {
     std::promise<void> third_step, go_on;

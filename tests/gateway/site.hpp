@@ -41,6 +41,12 @@ public:
     // May block or throw; `cancel` is the request's.
     std::function<void(std::size_t sentence, const std::atomic<bool>& cancel)> before_sentence;
     std::vector<std::string> domains;  // cache domains seen
+    // From now on it is the engine of this server.
+    void be_remote(const std::string& server)
+    {
+        info_.server = server;
+        info_.replayable = false;
+    }
 
 private:
     ModelInfo info_;

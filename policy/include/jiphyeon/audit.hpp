@@ -62,7 +62,7 @@ struct Leaf {
     std::optional<RecordId> record;  // of "answered" and "interrupted": the leaf that opened it
     std::string outcome;
     std::vector<std::string> objects;  // document ids and the like
-    std::string model_sha256;          // hex, empty where no model took part
+    std::string model_sha256;          // hex, empty where no model file took part
     Digest commitment{};  // SHA-256 over a salt and the body's parts; the salt lies sealed with the body
     Digest previous{};    // hash of the leaf before: order shows without the tree
 

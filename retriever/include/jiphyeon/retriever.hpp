@@ -99,7 +99,7 @@ struct AskEvents {
     const std::atomic<bool>* cancel = nullptr;
 };
 
-// Everything that an exact repetition of the generation needs.
+// Everything that an exact repetition of the generation needs, where one can be had.
 struct Generation {
     std::string model_sha256, template_sha256;  // hex
     std::vector<TokenId> prompt;
@@ -109,6 +109,15 @@ struct Generation {
     std::vector<GenerateEvents::SlotFill> fills;  // what the slots were given, in order
     std::vector<TokenId> tokens;
     std::string logits_hash;  // hex
+    // Where a server on the network wrote: tokens and logits_hash are then empty, model_sha256 is of the file
+    // that lent vocabulary and template, and nothing can be repeated exactly.
+    struct Remote {
+        std::string server;     // its address
+        std::string model;      // as it was asked for
+        std::string served_as;  // as the server named it
+        std::string text;       // what was written, the fills included
+    };
+    std::optional<Remote> remote;
 };
 
 struct Timings {
