@@ -10,30 +10,9 @@ namespace {
 
 constexpr const char* kOrigin = "jiphyeon/audit";
 
-std::optional<Digest> digest_from_hex(const std::string& hex)
-{
-    Digest digest{};
-    if (hex.size() != 2 * digest.size()) return std::nullopt;
-    for (std::size_t i = 0; i < digest.size(); ++i) {
-        const std::string byte = hex.substr(2 * i, 2);
-        if (byte.find_first_not_of("0123456789abcdef") != std::string::npos) return std::nullopt;
-        digest[i] = static_cast<std::uint8_t>(std::stoi(byte, nullptr, 16));
-    }
-    return digest;
-}
-
 SecretKey key_of_bodies(const DataFolder& folder)
 {
     return crypto::derive(folder.master_key(), "audit bodies");
-}
-
-Digest approved_digest(const ModelFile& model)
-{
-    const std::optional<Digest> digest = digest_from_hex(model.sha256);
-    if (!digest)
-        throw CommandError(CommandError::Kind::config, "모델의 SHA-256이 설정에 없거나 올바르지 않습니다.",
-                           model.file.string());
-    return *digest;
 }
 
 // The key's file is read anew with each connection, so that a changed key needs no restart of ours.
@@ -49,7 +28,7 @@ std::unique_ptr<Engine> remote_engine_for(const Config& config)
     options.model = config.remote.model;
     options.authorities = config.remote.authorities;
     options.vocabulary = config.llm.file;
-    options.vocabulary_sha256 = approved_digest(config.llm);
+    options.vocabulary_sha256 = approved_hash(config.llm);
     options.context_tokens = config.context_tokens;
     options.likeliest = config.remote.likeliest;
     options.first_timeout = std::chrono::seconds(config.remote.first_word_s);
@@ -65,7 +44,7 @@ std::unique_ptr<Engine> remote_engine_for(const Config& config)
 std::unique_ptr<Engine> engine_for(const ModelFile& model, EngineOptions options)
 {
     if (model.file.empty()) return nullptr;
-    options.sha256 = approved_digest(model);
+    options.sha256 = approved_hash(model);
     return std::make_unique<LazyEngine>([file = model.file, options] {
         return open_explained(file, options, [&] {
             return spawn_engine(own_program(), {"worker", "engine"}, file, options);

@@ -16,12 +16,17 @@ struct EngineCommand {
     bool chat = false, special = false;
     float temperature = 0;
     std::uint64_t seed = 0;
+    std::vector<std::string> adapters;
+    float adapter_scale = 1;
 };
 
 EngineOptions options_of(const EngineCommand& command)
 {
-    return {
+    EngineOptions options{
         .threads = command.threads, .isa = *isa_from_name(command.isa), .context_tokens = command.context};
+    for (const std::string& adapter : command.adapters)
+        options.adapters.push_back({.file = adapter, .scale = command.adapter_scale});
+    return options;
 }
 
 CommandError not_opened(const EngineError& error, const std::string& model)
@@ -65,6 +70,9 @@ void show_inspected(const json& reply)
               << need_text({.weights = memory["weights"], .caches = memory["caches"], .work = memory["work"]})
               << tr(", 쓸 수 있는 메모리 ", ", available ")
               << size_text(reply["available_bytes"].get<std::uint64_t>()) << "\n";
+    for (const json& adapter : reply["adapters"])
+        std::cout << tr("어댑터 ", "adapter ") << adapter["name"].get<std::string>() << "  SHA-256 "
+                  << adapter["sha256"].get<std::string>() << "\n";
     if (!reply["fits"].get<bool>())
         std::cout << tr("메모리가 모자랍니다. ", "That does not fit. ") << way_out_text() << "\n";
 }
@@ -77,6 +85,11 @@ void add_model_options(CLI::App& app, Console& console, EngineCommand& command)
     app.add_option("--isa", command.isa, "best, scalar, avx2, avx512, amx")
         ->check(CLI::IsMember({"best", "scalar", "avx2", "avx512", "amx"}));
     app.add_option("--context", command.context, tr("문맥의 토큰 수", "context in tokens"));
+    app.add_option("--adapter", command.adapters,
+                   tr("LoRA 어댑터 GGUF, 여럿도 된다", "LoRA adapter, GGUF; any number"))
+        ->check(CLI::ExistingFile);
+    app.add_option("--adapter-scale", command.adapter_scale,
+                   tr("어댑터를 더하는 정도", "how much of the adapters is added"));
 }
 
 json generate(const EngineCommand& command)

@@ -80,6 +80,8 @@ std::map<std::string, std::map<std::string, Setting>> settings(Config& c)
             {"models",
              {{"llm", text(c.llm.file)},
               {"llm_sha256", text(c.llm.sha256)},
+              {"adapter", text(c.adapter.file)},
+              {"adapter_sha256", text(c.adapter.sha256)},
               {"embedder", text(c.embedder.file)},
               {"embedder_sha256", text(c.embedder.sha256)}}},
             {"engine",

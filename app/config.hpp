@@ -47,6 +47,7 @@ struct Config {
     std::vector<std::string> hosts;  // names under which the intranet reaches the server
     // [models]
     ModelFile llm, embedder;  // an empty file: search mode, without answers or without vectors
+    ModelFile adapter;        // LoRA of the llm, or none
     // [engine]
     unsigned threads = 2;
     std::size_t context_tokens = 4096;

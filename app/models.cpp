@@ -9,14 +9,38 @@ using nlohmann::json;
 
 constexpr std::size_t kEmbedderContext = 512;  // what e5 was trained with
 
+std::optional<Digest> digest_from_hex(const std::string& hex)
+{
+    Digest digest{};
+    if (hex.size() != 2 * digest.size()) return std::nullopt;
+    for (std::size_t i = 0; i < digest.size(); ++i) {
+        const std::string byte = hex.substr(2 * i, 2);
+        if (byte.find_first_not_of("0123456789abcdef") != std::string::npos) return std::nullopt;
+        digest[i] = static_cast<std::uint8_t>(std::stoi(byte, nullptr, 16));
+    }
+    return digest;
+}
+
 }  // namespace
+
+std::array<std::uint8_t, 32> approved_hash(const ModelFile& model)
+{
+    const auto digest = digest_from_hex(model.sha256);
+    if (!digest)
+        throw CommandError(CommandError::Kind::config, "모델의 SHA-256이 설정에 없거나 올바르지 않습니다.",
+                           model.file.string());
+    return *digest;
+}
 
 EngineOptions llm_options(const Config& config)
 {
-    return {.threads = config.threads,
-            .context_tokens = config.context_tokens,
-            .prefix_cache_bytes = config.prefix_cache_mib << 20,
-            .prefix_disk_bytes = config.prefix_disk_mib << 20};
+    EngineOptions options{.threads = config.threads,
+                          .context_tokens = config.context_tokens,
+                          .prefix_cache_bytes = config.prefix_cache_mib << 20,
+                          .prefix_disk_bytes = config.prefix_disk_mib << 20};
+    if (!config.adapter.file.empty())
+        options.adapters = {{.file = config.adapter.file, .sha256 = approved_hash(config.adapter)}};
+    return options;
 }
 
 EngineOptions embedder_options(const Config& config)
@@ -42,7 +66,12 @@ std::unique_ptr<Engine> open_explained(const std::filesystem::path& model, const
 
 json model_json(const ModelInfo& info)
 {
-    return {{"name", info.name},
+    json adapters = json::array();
+    for (const AdapterInfo& adapter : info.adapters)
+        adapters.push_back(
+            {{"name", adapter.name}, {"sha256", crypto::hex(adapter.sha256)}, {"scale", adapter.scale}});
+    return {{"adapters", adapters},
+            {"name", info.name},
             {"architecture", info.architecture},
             {"quantization", info.quantization},
             {"context_tokens", info.context_tokens},

@@ -12,7 +12,10 @@
 
 namespace jiphyeon::app {
 
-// Without the hash.
+// The hash that the settings approve. Throws CommandError config where they have none.
+std::array<std::uint8_t, 32> approved_hash(const ModelFile& model);
+
+// Without the hash of the model; throws as approved_hash for an adapter.
 EngineOptions llm_options(const Config& config);
 EngineOptions embedder_options(const Config& config);
 
@@ -21,8 +24,8 @@ EngineOptions embedder_options(const Config& config);
 std::unique_ptr<Engine> open_explained(const std::filesystem::path& model, const EngineOptions& options,
                                        const std::function<std::unique_ptr<Engine>()>& open);
 
-// name, architecture, quantization, context_tokens, file_bytes, memory_bytes and memory {weights, caches,
-// work} in bytes.
+// adapters [{name, sha256, scale}], name, architecture, quantization, context_tokens, file_bytes,
+// memory_bytes and memory {weights, caches, work} in bytes.
 nlohmann::json model_json(const ModelInfo& info);
 // "1.9 GiB"
 std::string size_text(std::uint64_t bytes);

@@ -6,7 +6,8 @@
 //     all
 //     {"op": "perplexity", "text": "...", "context": N}
 //     {"op": "limits"}: what the machine gives plain loops, of bytes read and of integer operations a second
-// Usage: jiphyeon_engine_bench MODEL [THREADS [ISA [GUESS_TOKENS [CACHE_MIB [DISK_MIB FOLDER]]]]]
+// Usage: jiphyeon_engine_bench MODEL [THREADS [ISA [GUESS_TOKENS [ADAPTER, or "" [CACHE_MIB [DISK_MIB
+// FOLDER]]]]]]
 //        jiphyeon_engine_bench quantize MODEL OUT TYPE
 #include <immintrin.h>
 
@@ -176,9 +177,10 @@ json answer(jiphyeon::Engine& engine, const Opened& opened, const json& request)
 int main(int argc, char** argv)
 try {
     if (argc < 2) {
-        std::cerr << "usage: jiphyeon_engine_bench MODEL [THREADS [ISA [GUESS_TOKENS [CACHE_MIB [DISK_MIB "
-                     "FOLDER]]]]]\n"
-                     "       jiphyeon_engine_bench quantize MODEL OUT TYPE\n";
+        std::cerr
+            << "usage: jiphyeon_engine_bench MODEL [THREADS [ISA [GUESS_TOKENS [ADAPTER [CACHE_MIB [DISK_MIB "
+               "FOLDER]]]]]]\n"
+               "       jiphyeon_engine_bench quantize MODEL OUT TYPE\n";
         return 2;
     }
     if (argv[1] == std::string_view("quantize") && argc == 5) {
@@ -192,10 +194,11 @@ try {
     if (argc > 2) options.threads = static_cast<unsigned>(std::atoi(argv[2]));
     if (argc > 3) options.isa = jiphyeon::isa_from_name(argv[3]).value_or(jiphyeon::Isa::best);
     if (argc > 4) options.guess_tokens = static_cast<std::size_t>(std::atoi(argv[4]));
-    if (argc > 5) options.prefix_cache_bytes = static_cast<std::size_t>(std::atoi(argv[5])) << 20;
-    if (argc > 7) {
-        options.prefix_disk_bytes = static_cast<std::size_t>(std::atoi(argv[6])) << 20;
-        options.prefix_disk_folder = argv[7];
+    if (argc > 5 && *argv[5] != '\0') options.adapters = {{.file = argv[5]}};
+    if (argc > 6) options.prefix_cache_bytes = static_cast<std::size_t>(std::atoi(argv[6])) << 20;
+    if (argc > 8) {
+        options.prefix_disk_bytes = static_cast<std::size_t>(std::atoi(argv[7])) << 20;
+        options.prefix_disk_folder = argv[8];
     }
     const auto start = std::chrono::steady_clock::now();
     const auto engine = jiphyeon::open_engine(opened.model, options);

@@ -57,9 +57,9 @@ def model_of(case):
 class Ours:
     name = "jiphyeon"
 
-    def __init__(self, model, threads, guess_tokens=0, more=()):
-        self.process = subprocess.Popen([str(PROGRAM), str(model), str(threads), "best", str(guess_tokens), *map(str, more)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, model, threads, guess_tokens=0, adapter=None, more=()):
+        command = [PROGRAM, model, threads, "best", guess_tokens, adapter or "", *more]
+        self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.loaded = json.loads(self.process.stdout.readline())
 
     def ask(self, **request):
@@ -96,11 +96,12 @@ class Ours:
 
 
 class LlamaCpp:
-    def __init__(self, model, threads, n_batch=512, n_ubatch=512, flash=False, context=4096, logits_all=False):
+    def __init__(self, model, threads, n_batch=512, n_ubatch=512, flash=False, context=4096, logits_all=False, adapter=None):
         import llama_cpp
         self.name = f"llama.cpp ({llama_cpp.__version__})"
         self.llama = llama_cpp.Llama(str(model), n_ctx=context, n_threads=threads, n_threads_batch=threads, n_batch=n_batch,
-                                     n_ubatch=n_ubatch, flash_attn=flash, logits_all=logits_all, verbose=False)
+                                     n_ubatch=n_ubatch, flash_attn=flash, logits_all=logits_all, verbose=False,
+                                     lora_path=str(adapter) if adapter else None)
 
     def prefill_ms(self, tokens):
         self.llama.reset()

@@ -264,6 +264,7 @@ Json to_json(const Generation& generation)
             {"remote", std::move(remote)},
             {"model_sha256", generation.model_sha256},
             {"template_sha256", generation.template_sha256},
+            {"adapters", generation.adapters},
             {"prompt", generation.prompt},
             {"grammar", generation.grammar},
             {"max_tokens", generation.max_tokens},
@@ -282,6 +283,8 @@ Generation generation_from_json(const Json& object)
     Generation generation;
     generation.model_sha256 = object.at("model_sha256").get<std::string>();
     generation.template_sha256 = object.at("template_sha256").get<std::string>();
+    // Records of before there were any have no such field.
+    generation.adapters = object.value("adapters", std::vector<std::string>{});
     generation.prompt = object.at("prompt").get<std::vector<TokenId>>();
     generation.grammar = object.at("grammar").get<std::string>();
     generation.max_tokens = object.at("max_tokens").get<std::size_t>();

@@ -71,7 +71,8 @@ std::unique_ptr<PageFile> page_file_for(const ModelShape& shape, const EngineOpt
 
 class LocalEngine final : public Engine {
 public:
-    LocalEngine(const Gguf& file, const ModelShape& shape, ModelInfo info, const EngineOptions& options);
+    LocalEngine(const Gguf& file, const ModelShape& shape, ModelInfo info, const EngineOptions& options,
+                std::span<Adapter> adapters);
 
     const ModelInfo& info() const override { return info_; }
     const Tokenizer& tokenizer() const override { return *tokenizer_; }
@@ -110,9 +111,9 @@ private:
 };
 
 LocalEngine::LocalEngine(const Gguf& file, const ModelShape& shape, ModelInfo info,
-                         const EngineOptions& options)
+                         const EngineOptions& options, std::span<Adapter> adapters)
     : info_(std::move(info)),
-      model_(file, shape, options.threads, kernels_for(options.isa)),
+      model_(file, shape, options.threads, kernels_for(options.isa), adapters),
       tokenizer_(make_tokenizer(file)),
       guess_tokens_(std::min(options.guess_tokens, kGuessRows)),
       cache_(shape.kv(), options.prefix_cache_bytes, page_file_for(shape, options)),
@@ -498,9 +499,10 @@ std::unique_ptr<Engine> open_engine(const std::filesystem::path& model, const En
     kernels_for(options.isa);  // refuse before the long work
     const Gguf file = Gguf::open(model, options.sha256);
     const ModelShape shape = read_shape(file, options.context_tokens);
-    ModelInfo info = describe(file, shape, options, model);
+    std::vector<Adapter> adapters = open_adapters(options, shape);
+    ModelInfo info = describe(file, shape, options, model, adapters);
     check_memory(model, info.memory, available_memory());
-    return std::make_unique<LocalEngine>(file, shape, std::move(info), options);
+    return std::make_unique<LocalEngine>(file, shape, std::move(info), options, adapters);
 }
 
 }  // namespace jiphyeon

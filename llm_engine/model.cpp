@@ -52,6 +52,7 @@ void Model::forward(std::span<const Row> rows, std::span<const std::size_t> want
     work_.logits.resize(count * head.padded_rows());
     const Product product{&head, work_.logits.data(), head.padded_rows()};
     multiply(pool_, kernels_, unpack_, work_.activations, {&product, 1});
+    adapt(output_, state, work_.logits.data(), head.padded_rows());
     for (std::size_t i = 0; i < count; ++i) {
         float* const logits = work_.logits.data() + i * head.padded_rows();
         finish_logits(logits);
@@ -114,23 +115,26 @@ void Model::run_layer(const Layer& layer, std::size_t index, std::span<const std
     const std::size_t kv_width = shape_.kv_heads * shape_.head_size;
     const std::size_t plane = shape_.kv().layers == 1 ? 0 : index;
 
-    quantize(input_of_half(layer.attention_norm), width, width,
-             {&layer.q.matrix, &layer.k.matrix, &layer.v.matrix});
+    const float* const in = input_of_half(layer.attention_norm);
+    quantize(in, width, width, {&layer.q.matrix, &layer.k.matrix, &layer.v.matrix});
     const Product products[] = {{&layer.q.matrix, work_.q.data(), q_width},
                                 {&layer.k.matrix, work_.k.data(), kv_width},
                                 {&layer.v.matrix, work_.v.data(), kv_width}};
     multiply(pool_, kernels_, unpack_, work_.activations, products);
+    adapt(layer.q, in, work_.q.data(), q_width);
+    adapt(layer.k, in, work_.k.data(), kv_width);
+    adapt(layer.v, in, work_.v.data(), kv_width);
     store_keys_values(layer, plane);
     if (index + 1 == layers_.size()) keep_rows(wanted);
     if (work_.rows.empty()) return;
     attend(layer, plane);
     quantize(work_.attended.data(), q_width, q_width, {&layer.output.matrix});
-    project(layer.output);
+    project(layer.output, work_.attended.data());
 
     if (shape_.placement == Placement::parallel) {
-        const float* const in = input_of_half(layer.inner_norm);  // before attention is added
+        const float* const inner_in = input_of_half(layer.inner_norm);  // before attention is added
         add_half(layer.output, layer.attention_output_norm);
-        feed_forward(layer, in);
+        feed_forward(layer, inner_in);
     } else {
         add_half(layer.output, layer.attention_output_norm);
         feed_forward(layer, input_of_half(layer.inner_norm));
@@ -232,13 +236,15 @@ void Model::feed_forward(const Layer& layer, const float* in)
     const Product products[] = {{&layer.up.matrix, work_.up.data(), inner},
                                 {&layer.gate.matrix, work_.gate.data(), inner}};
     multiply(pool_, kernels_, unpack_, work_.activations, {products, gated ? 2u : 1u});
+    adapt(layer.up, in, work_.up.data(), inner);
+    adapt(layer.gate, in, work_.gate.data(), inner);
     for_rows([&](std::size_t begin, std::size_t end, unsigned) {
         for (std::size_t i = begin; i < end; ++i) {
             activate(layer, gated ? work_.gate.data() + i * inner : nullptr, work_.up.data() + i * inner);
         }
     });
     quantize(work_.up.data(), inner, inner, {&layer.down.matrix});
-    project(layer.down);
+    project(layer.down, work_.up.data());
 }
 
 // Of one row; the result is in `up`.
@@ -264,11 +270,25 @@ void Model::activate(const Layer& layer, float* gate, float* up) const
     }
 }
 
+// Adds what adapters give for the rows of the step; `in` is what the matrix was multiplied with.
+void Model::adapt(const Linear& linear, const float* in, float* out, std::size_t stride)
+{
+    if (linear.adapters.empty()) return;
+    for_rows([&](std::size_t begin, std::size_t end, unsigned) {
+        std::vector<float> space;
+        for (std::size_t i = begin; i < end; ++i) {
+            for (const LowRank& part : linear.adapters)
+                part.add(in + i * part.columns, space, out + i * stride);
+        }
+    });
+}
+
 // Back to the width of the hidden state; add_half() adds the bias.
-void Model::project(const Linear& linear)
+void Model::project(const Linear& linear, const float* in)
 {
     const Product product{&linear.matrix, work_.projected.data(), shape_.width};
     multiply(pool_, kernels_, unpack_, work_.activations, {&product, 1});
+    adapt(linear, in, work_.projected.data(), shape_.width);
 }
 
 void Model::norm(const NormWeights& weights, const float* in, float* out)

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "adapter.hpp"
 #include "gguf.hpp"
 #include "kernels.hpp"
 #include "kv_cache.hpp"
@@ -47,7 +48,9 @@ public:
     // Rows of one step at most. The tokens of an encoder's text are all in one step.
     static constexpr std::size_t kStepRows = 512;
 
-    Model(const Gguf& file, const ModelShape& shape, unsigned threads, const Kernels& kernels);
+    // Every matrix that an adapter names is computed with what all of them add to it, in their order.
+    Model(const Gguf& file, const ModelShape& shape, unsigned threads, const Kernels& kernels,
+          std::span<Adapter> adapters = {});
 
     const ModelShape& shape() const { return shape_; }
     ThreadPool& pool() { return pool_; }
@@ -64,6 +67,7 @@ private:
     struct Linear {
         Matrix matrix;
         std::vector<float> bias;  // empty where there is none
+        std::vector<LowRank> adapters;
     };
     struct NormWeights {
         std::vector<float> weight;
@@ -128,7 +132,8 @@ private:
     void feed_forward(const Layer& layer, const float* in);
     void activate(const Layer& layer, float* gate, float* up) const;
     void finish_logits(float* logits) const;
-    void project(const Linear& linear);
+    void project(const Linear& linear, const float* in);
+    void adapt(const Linear& linear, const float* in, float* out, std::size_t stride);
     const float* input_of_half(const NormWeights& before);
     void add_half(const Linear& last, const NormWeights& after);
     void norm(const NormWeights& weights, const float* in, float* out);

@@ -119,7 +119,7 @@ void check_memory(const std::filesystem::path& model, const MemoryNeed& need, st
 }
 
 ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOptions& options,
-                   const std::filesystem::path& path)
+                   const std::filesystem::path& path, std::span<const Adapter> adapters)
 {
     ModelInfo info;
     info.name = std::string(file.find_string("general.name").value_or(path.filename().native()));
@@ -145,7 +145,23 @@ ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOption
     info.embeds = !shape.generates();
     info.embedding_size = info.embeds ? shape.vector_size : 0;
     info.replayable = true;
+    for (std::size_t i = 0; i < adapters.size(); ++i) {
+        const Gguf& own = adapters[i].file();
+        const std::string name = options.adapters[i].file.filename().string();
+        info.adapters.push_back(
+            {std::string(own.find_string("general.name").value_or(name)), own.sha256(), adapters[i].scale()});
+        info.memory.weights += adapters[i].memory_bytes();
+    }
     return info;
+}
+
+std::vector<Adapter> open_adapters(const EngineOptions& options, const ModelShape& shape)
+{
+    std::vector<Adapter> adapters;
+    for (const AdapterFile& file : options.adapters) {
+        adapters.emplace_back(Gguf::open(file.file, file.sha256), shape.family->architecture, file.scale);
+    }
+    return adapters;
 }
 
 std::array<std::uint8_t, 32> hash_model(const std::filesystem::path& model)
@@ -161,7 +177,8 @@ std::array<std::uint8_t, 32> hash_model(const std::filesystem::path& model)
 ModelInfo inspect_model(const std::filesystem::path& model, const EngineOptions& options)
 {
     const Gguf file = Gguf::open(model, options.sha256);
-    return describe(file, read_shape(file, options.context_tokens), options, model);
+    const ModelShape shape = read_shape(file, options.context_tokens);
+    return describe(file, shape, options, model, open_adapters(options, shape));
 }
 
 }  // namespace jiphyeon

@@ -17,7 +17,9 @@ inline constexpr std::size_t kContexts = 2;
 inline constexpr std::size_t kLogitRows = 36;
 
 ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOptions& options,
-                   const std::filesystem::path& path);
+                   const std::filesystem::path& path, std::span<const Adapter> adapters = {});
+// Those of the options, for a model of this shape.
+std::vector<Adapter> open_adapters(const EngineOptions& options, const ModelShape& shape);
 // available_memory() where proc and sys are folders of `root`.
 std::uint64_t available_memory(const std::filesystem::path& root);
 // Throws EngineError too_large, with both numbers, where the need is more than `available` bytes.

@@ -47,7 +47,7 @@ std::uint64_t parts_besides(const GgufTensor& tensor, const ModelShape& shape)
 // A file's tensors, and which of them have been asked for.
 class Model::Tensors {
 public:
-    explicit Tensors(const Gguf& file) : file_(file) {}
+    Tensors(const Gguf& file, std::span<Adapter> adapters) : file_(file), adapters_(adapters) {}
 
     const GgufTensor* find(const std::string& name)
     {
@@ -61,6 +61,15 @@ public:
         if (tensor == nullptr) malformed("no tensor " + name);
         return *tensor;
     }
+    std::vector<LowRank> adapters_of(const std::string& matrix, const Rows& rows, std::size_t columns)
+    {
+        std::vector<LowRank> parts;
+        for (Adapter& adapter : adapters_) {
+            if (auto part = adapter.part(matrix, rows.first, rows.count, rows.of, columns))
+                parts.push_back(std::move(*part));
+        }
+        return parts;
+    }
     // What nobody asked for would have meant something.
     void refuse_the_rest(std::size_t layers) const
     {
@@ -72,10 +81,12 @@ public:
             if (asked_.contains(tensor.name) || rope || beyond) continue;
             throw EngineError(EngineError::Kind::unsupported, "tensor " + name + " in a file of this family");
         }
+        for (const Adapter& adapter : adapters_) adapter.refuse_the_rest();
     }
 
 private:
     const Gguf& file_;
+    const std::span<Adapter> adapters_;
     std::set<std::string_view> asked_;
 };
 
@@ -99,10 +110,11 @@ MemoryNeed memory_needed(const Gguf& file, const ModelShape& shape, std::size_t 
     return need;
 }
 
-Model::Model(const Gguf& file, const ModelShape& shape, unsigned threads, const Kernels& kernels)
+Model::Model(const Gguf& file, const ModelShape& shape, unsigned threads, const Kernels& kernels,
+             std::span<Adapter> adapters)
     : shape_(shape), kernels_(kernels), pool_(threads), unpack_(pool_.threads())
 {
-    Tensors tensors(file);
+    Tensors tensors(file, adapters);
     read_embeddings(tensors);
     read_positions(tensors);
     read_head(tensors);
@@ -246,6 +258,7 @@ Model::Linear Model::read_linear(Tensors& tensors, const std::string& name, Rows
     const GgufTensor& tensor = tensors.get(name + ".weight");
     if (tensor.columns() != columns || tensor.rows() != rows.of) malformed("shape of " + name + ".weight");
     linear.matrix = Matrix(rows_of(tensor, rows.first, rows.count), pool_);
+    linear.adapters = tensors.adapters_of(name + ".weight", rows, columns);
     const GgufTensor* const bias = tensors.find(name + ".bias");
     if (bias == nullptr && bias_required) malformed("no tensor " + name + ".bias");
     if (bias == nullptr) return linear;

@@ -149,6 +149,26 @@ void optional_digest(Io& io, V& digest)
     if (there) io.field(*digest);
 }
 
+// A list whose elements take at least `element_bytes` each.
+template <typename Io, typename V, typename Each>
+void list(Io& io, V& values, std::size_t element_bytes, const Each& each)
+{
+    if constexpr (std::is_same_v<Io, Reader>) {
+        values.resize(io.count(element_bytes));
+    } else {
+        io.count(values.size());
+    }
+    for (auto& value : values) each(value);
+}
+
+template <typename Io, typename V>
+void path(Io& io, V& value)
+{
+    std::string text = value.string();
+    io.field(text);
+    if constexpr (std::is_same_v<Io, Reader>) value = text;
+}
+
 // V is the message's struct, const when writing.
 template <typename Io, typename V>
 requires std::is_same_v<std::remove_const_t<V>, Open>
@@ -163,6 +183,11 @@ void fields(Io& io, V& value)
     io.field(value.options.prefix_disk_folder);
     io.size(value.options.guess_tokens);
     optional_digest(io, value.options.sha256);
+    list(io, value.options.adapters, 9, [&io](auto& adapter) {
+        path(io, adapter.file);
+        optional_digest(io, adapter.sha256);
+        io.field(adapter.scale);
+    });
 }
 
 template <typename Io, typename V>
@@ -185,6 +210,11 @@ void fields(Io& io, V& value)
     io.field(info.generates);
     io.field(info.embeds);
     io.field(info.replayable);
+    list(io, info.adapters, 40, [&io](auto& adapter) {
+        io.field(adapter.name);
+        io.field(adapter.sha256);
+        io.field(adapter.scale);
+    });
     io.field(value.pieces);
     io.field(value.ends);
 }

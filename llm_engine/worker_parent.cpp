@@ -213,7 +213,12 @@ class Child {
 public:
     explicit Child(Launch launch) : launch_(std::move(launch)), link_(std::make_shared<Link>(launch_))
     {
-        launch_.open.options.sha256 = link_->opened().info.sha256;  // a new child opens this file or none
+        // A new child opens these files or none.
+        const ModelInfo& info = link_->opened().info;
+        std::vector<AdapterFile>& adapters = launch_.open.options.adapters;
+        if (info.adapters.size() != adapters.size()) lost("the engine process opened other adapters");
+        launch_.open.options.sha256 = info.sha256;
+        for (std::size_t i = 0; i < adapters.size(); ++i) adapters[i].sha256 = info.adapters[i].sha256;
     }
 
     std::shared_ptr<Link> link()
@@ -434,6 +439,8 @@ std::unique_ptr<Engine> spawn_engine(const std::filesystem::path& program,
     if (options.prefix_disk_bytes != 0)
         open.options.prefix_disk_folder = std::filesystem::absolute(options.prefix_disk_folder);
     try {
+        for (AdapterFile& adapter : open.options.adapters)
+            adapter.file = std::filesystem::absolute(adapter.file);
         return std::make_unique<worker::RemoteEngine>(worker::Launch{program, arguments, std::move(open)});
     } catch (const SandboxError& error) {
         throw EngineError(EngineError::Kind::lost, error.what());

@@ -25,6 +25,14 @@ constexpr float kNearlyAsPromising = 1.0f;  // logit
 // two alike more often than the search does.
 constexpr float kPerRank = 0.3f;
 
+std::vector<std::string> adapters_of(const ModelInfo& model)
+{
+    std::vector<std::string> texts;
+    for (const AdapterInfo& adapter : model.adapters)
+        texts.push_back(crypto::hex(adapter.sha256) + " " + std::to_string(adapter.scale));
+    return texts;
+}
+
 class Clock {
 public:
     double ms() const
@@ -180,6 +188,7 @@ struct Asking {
 
         record.model_sha256 = crypto::hex(llm.info().sha256);
         record.template_sha256 = llm.info().template_sha256;
+        record.adapters = adapters_of(llm.info());
         record.prompt = std::move(request.prompt);
         record.grammar = std::move(request.grammar);
         record.max_tokens = request.max_tokens;
@@ -306,6 +315,7 @@ std::vector<std::string> Retriever::replay(const Generation& generation) const
     Engine& llm = *state_->llm;
     if (generation.model_sha256 != crypto::hex(llm.info().sha256))
         differences.push_back("another model file");
+    if (generation.adapters != adapters_of(llm.info())) differences.push_back("other adapters of the model");
     if (generation.template_sha256 != llm.info().template_sha256)
         differences.push_back("another chat template");
     if (!llm.info().replayable) differences.push_back("this engine does not repeat itself exactly");

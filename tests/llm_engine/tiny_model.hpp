@@ -373,6 +373,35 @@ inline std::string tiny_model(const TinyOptions& o, const std::string& chat_temp
     return w.finish();
 }
 
+inline GgufWriter adapter_keys(const std::string& architecture, float alpha)
+{
+    GgufWriter w;
+    w.string("general.type", "adapter");
+    w.string("general.architecture", architecture);
+    w.string("general.name", "예산과 말투");
+    w.string("adapter.type", "lora");
+    w.real("adapter.lora.alpha", alpha);
+    return w;
+}
+
+// A low-rank adapter for every matrix of the layers and the output.
+inline std::string tiny_adapter(const Gguf& model, std::size_t rank, TensorType type, unsigned seed)
+{
+    GgufWriter w = adapter_keys(std::string(model.string("general.architecture")), 9.0f);
+    std::mt19937 random(seed);
+    for (const GgufTensor& tensor : model.tensors()) {
+        const bool layers = tensor.name.starts_with("blk.") && tensor.rows() > 1;
+        if (!layers && tensor.name != "output.weight") continue;
+        const std::string name(tensor.name);
+        const auto id = static_cast<std::uint32_t>(type);
+        w.tensor(name + ".lora_a", {tensor.columns(), rank}, id,
+                 random_tensor(type, tensor.columns(), rank, random));
+        w.tensor(name + ".lora_b", {rank, tensor.rows()}, id,
+                 random_tensor(type, rank, tensor.rows(), random));
+    }
+    return w.finish();
+}
+
 // One of every family, with what it does differently switched on.
 inline std::vector<TinyOptions> tiny_families()
 {
@@ -491,8 +520,12 @@ inline std::vector<double> elements_of(const GgufTensor& tensor)
 
 class ReferenceModel {
 public:
-    explicit ReferenceModel(const Gguf& file)
-        : file_(file), name_(file.string("general.architecture")), traits_(name_)
+    // Adapters: files and how much of each is added.
+    explicit ReferenceModel(const Gguf& file, std::vector<std::pair<const Gguf*, double>> adapters = {})
+        : file_(file),
+          name_(file.string("general.architecture")),
+          traits_(name_),
+          adapters_(std::move(adapters))
     {
         const std::string a = name_ + ".";
         layers_ = file.integer(a + "block_count");
@@ -564,6 +597,21 @@ private:
     {
         for (double& v : x) v *= by;
     }
+    static void add_low_rank(const Gguf& adapter, double share, const std::string& name, const Vector& x,
+                             Vector& y)
+    {
+        const GgufTensor* const tensor = adapter.find_tensor(name + ".weight.lora_a");
+        if (tensor == nullptr) return;
+        const std::size_t rank = tensor->rows();
+        const Vector a = elements_of(*tensor);
+        const Vector b = elements_of(adapter.tensor(name + ".weight.lora_b"));
+        const double factor = share * *adapter.find_number("adapter.lora.alpha") / static_cast<double>(rank);
+        for (std::size_t k = 0; k < rank; ++k) {
+            double low = 0;
+            for (std::size_t c = 0; c < x.size(); ++c) low += a[k * x.size() + c] * x[c];
+            for (std::size_t r = 0; r < y.size(); ++r) y[r] += factor * b[r * rank + k] * low;
+        }
+    }
     Vector product(const std::string& name, const Vector& x) const
     {
         const Vector& m = load(name + ".weight");
@@ -571,6 +619,7 @@ private:
         for (std::size_t r = 0; r < y.size(); ++r) {
             for (std::size_t c = 0; c < x.size(); ++c) y[r] += m[r * x.size() + c] * x[c];
         }
+        for (const auto& [adapter, share] : adapters_) add_low_rank(*adapter, share, name, x, y);
         if (file_.find_tensor(name + ".bias") != nullptr) add(y, load(name + ".bias"));
         return y;
     }
@@ -760,6 +809,7 @@ private:
     const Gguf& file_;
     const std::string name_;
     const Traits traits_;
+    const std::vector<std::pair<const Gguf*, double>> adapters_;
     mutable std::map<std::string, Vector> loaded_;
     std::size_t layers_ = 0, width_ = 0, heads_ = 0, kv_heads_ = 0, head_size_ = 0, turned_ = 0, window_ = 0;
     double epsilon_ = 0;

@@ -1,4 +1,6 @@
-// Writes the tiny random model of every family into a folder, for the comparison with llama.cpp.
+// Writes the tiny random model of every family into a folder, and an adapter for each into `adapters` there,
+// for the comparison with llama.cpp.
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 
@@ -23,6 +25,11 @@ int main(int argc, char** argv)
         const std::string bytes = jiphyeon::test::tiny_model(options);
         const std::string path = std::string(argv[1]) + '/' + options.architecture + ".gguf";
         std::ofstream(path, std::ios::binary) << bytes;
+        const auto model = jiphyeon::Gguf::open(path);
+        const std::string adapters = std::string(argv[1]) + "/adapters";
+        std::filesystem::create_directory(adapters);
+        std::ofstream(adapters + '/' + options.architecture + ".gguf", std::ios::binary)
+            << jiphyeon::test::tiny_adapter(model, 8, jiphyeon::TensorType::f32, 7);
     }
     return 0;
 }

@@ -87,6 +87,18 @@ struct MemoryNeed {
     std::uint64_t total() const { return weights + caches + work; }
 };
 
+// A low-rank adapter (LoRA) of a model, from a GGUF file of llama.cpp's converter.
+struct AdapterFile {
+    std::filesystem::path file;
+    std::optional<std::array<std::uint8_t, 32>> sha256 = std::nullopt;  // as EngineOptions::sha256
+    float scale = 1;  // how much of it is added, times the file's own alpha / rank
+};
+struct AdapterInfo {
+    std::string name;  // general.name, or the file's name
+    std::array<std::uint8_t, 32> sha256{};
+    float scale = 1;
+};
+
 struct ModelInfo {
     std::string name;                       // general.name, or the file's name
     std::string architecture;               // "qwen2", "llama", "bert", …
@@ -101,6 +113,7 @@ struct ModelInfo {
     bool generates = false;   // has a head that predicts tokens
     bool embeds = false;      // has a pooling that makes one vector of a text
     bool replayable = false;  // equal requests give equal bytes
+    std::vector<AdapterInfo> adapters = {};
     // Of a remote engine: the address of its server. `name` is then the model's name there, which nothing
     // proves; sha256 and file_bytes are of the file that lends it vocabulary and template.
     std::string server;
@@ -125,7 +138,8 @@ struct EngineOptions {
     // Changes no result.
     std::size_t guess_tokens = 11;
     std::optional<std::array<std::uint8_t, 32>> sha256 =
-        std::nullopt;  // when given, checked before a byte is parsed
+        std::nullopt;                        // when given, checked before a byte is parsed
+    std::vector<AdapterFile> adapters = {};  // all are added, in this order
 };
 
 struct Sampling {

@@ -102,6 +102,7 @@ struct AskEvents {
 // Everything that an exact repetition of the generation needs, where one can be had.
 struct Generation {
     std::string model_sha256, template_sha256;  // hex
+    std::vector<std::string> adapters;          // of the model, in order: SHA-256 in hex, a space, the scale
     std::vector<TokenId> prompt;
     std::string grammar;
     std::size_t max_tokens = 0;
