@@ -134,7 +134,7 @@ std::string error_json(const std::exception& error)
     if (const auto* engine = dynamic_cast<const EngineError*>(&error)) {
         const bool lost = engine->kind == EngineError::Kind::lost;
         return withheld(lost ? "lost" : "failed",
-                        lost ? "언어 모델이 다시 시작되고 있습니다. 잠시 뒤에 다시 물어 주십시오."
+                        lost ? "언어 모델이 지금은 답할 수 없습니다. 잠시 뒤에 다시 물어 주십시오."
                              : "언어 모델이 답하지 못했습니다.",
                         "engine", error);
     }

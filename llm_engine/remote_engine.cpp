@@ -98,8 +98,8 @@ private:
     void check_prompt(std::span<const TokenId> prompt, std::size_t more) const;
     std::string cache_salt(std::string_view cache_domain) const;
     Prompt prompt_for(std::span<const TokenId> prompt) const;
-    void patiently(const std::function<bool()>& began, const std::atomic<bool>* cancel,
-                   const std::function<void()>& request) const;
+    void patiently(const std::function<void()>& request, const std::atomic<bool>* cancel = nullptr,
+                   const bool* began = nullptr) const;
 
     const RemoteOptions options_;
     const HttpServer server_;
@@ -142,12 +142,11 @@ void RemoteEngine::read_vocabulary(const Gguf& file)
 void RemoteEngine::check_model() const
 {
     std::vector<std::string> names;
-    patiently([] { return false; }, nullptr,
-              [&] {
-                  HttpExchange exchange(server_, "GET", "/models", "", options_.next_timeout, nullptr);
-                  check_status(exchange);
-                  names = read_models(exchange.read_all(HttpExchange::kAnswerMax));
-              });
+    patiently([&] {
+        HttpExchange exchange(server_, "GET", "/models", "", options_.next_timeout, nullptr);
+        check_status(exchange);
+        names = read_models(exchange.read_all(HttpExchange::kAnswerMax));
+    });
     if (std::find(names.begin(), names.end(), options_.model) != names.end()) return;
     std::string there;
     for (const std::string& name : names) there += (there.empty() ? "" : ", ") + name;
@@ -155,16 +154,16 @@ void RemoteEngine::check_model() const
                                              "; it has: " + there.substr(0, 1000));
 }
 
-// Repeats a request that failed before it began to be answered, if it may succeed the next time.
-void RemoteEngine::patiently(const std::function<bool()>& began, const std::atomic<bool>* cancel,
-                             const std::function<void()>& request) const
+// Repeats a request that failed before it `began` to be answered, if it may succeed the next time.
+void RemoteEngine::patiently(const std::function<void()>& request, const std::atomic<bool>* cancel,
+                             const bool* began) const
 {
     milliseconds pause = options_.pause;
     for (unsigned attempt = 1;; ++attempt, pause *= 4) {
         try {
             return request();
         } catch (const Transient&) {
-            if (attempt >= options_.attempts || began()) throw;
+            if (attempt >= options_.attempts || (began != nullptr && *began)) throw;
         }
         const auto until = Clock::now() + pause;
         while (Clock::now() < until) {
@@ -224,13 +223,11 @@ std::vector<std::optional<float>> RemoteEngine::next_scores(std::span<const Toke
                                     .cache_salt = cache_salt(cache_domain),
                                     .likeliest = options_.likeliest});
     std::vector<std::optional<float>> scores;
-    patiently([] { return false; }, nullptr,
-              [&] {
-                  HttpExchange exchange(server_, "POST", "/completions", body, options_.first_timeout,
-                                        nullptr);
-                  check_status(exchange);
-                  scores = read_scores(exchange.read_all(HttpExchange::kAnswerMax), choices, *tokenizer_);
-              });
+    patiently([&] {
+        HttpExchange exchange(server_, "POST", "/completions", body, options_.first_timeout, nullptr);
+        check_status(exchange);
+        scores = read_scores(exchange.read_all(HttpExchange::kAnswerMax), choices, *tokenizer_);
+    });
     return scores;
 }
 
@@ -326,15 +323,15 @@ void RemoteGeneration::write_until_slot()
     words_.clear();
     began_ = false;
     ++result_.steps;
-    engine_.patiently([this] { return began_; }, request_.cancel,
-                      [&] {
-                          HttpExchange exchange(engine_.server_, "POST", "/completions", body,
-                                                options.first_timeout, request_.cancel);
-                          check_status(exchange);
-                          if (exchange.content_type() != "text/event-stream")
-                              throw EngineError(Kind::malformed, "the server does not stream its answer");
-                          read_words(exchange);
-                      });
+    const auto ask = [&] {
+        HttpExchange exchange(engine_.server_, "POST", "/completions", body, options.first_timeout,
+                              request_.cancel);
+        check_status(exchange);
+        if (exchange.content_type() != "text/event-stream")
+            throw EngineError(Kind::malformed, "the server does not stream its answer");
+        read_words(exchange);
+    };
+    engine_.patiently(ask, request_.cancel, &began_);
     if (finished_) return;
     go_on_from(words_);
     if (words_.empty()) ++used_;  // or a grammar of slots alone could go on for ever

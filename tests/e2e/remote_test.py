@@ -65,7 +65,7 @@ class Remote(unittest.TestCase):
         text = cls.settings.read_text(encoding="utf-8")
         for name, value in {"url": cls.server.url, "kind": "llama-cpp-python", "model": "qwen"}.items():
             text = re.sub(rf"(\[remote\][^\[]*?\n{name} = )['\"][^'\"]*['\"]", rf'\1"{value}"', text)
-        # This server names likeliest tokens only when started in a mode many times slower.
+        # Without likeliest tokens, for which the model would have to read every passage once more.
         for name, value in {"context_tokens": CONTEXT, "likeliest": 0}.items():
             text = re.sub(rf"(?m)^{name} = \d+$", f"{name} = {value}", text)
         cls.settings.write_text(text, encoding="utf-8")

@@ -33,7 +33,7 @@ protected:
             const Poco::Net::ServerSocket free(Poco::Net::SocketAddress("127.0.0.1", 0));
             port = free.address().port();
         }
-        // logits_all: without it the server tells no likeliest tokens.
+        // logits_all: or the server would tell no likeliest tokens.
         server_ = std::make_unique<Poco::ProcessHandle>(Poco::Process::launch(python, {"-m",
                                                                                        "llama_cpp.server",
                                                                                        "--model",
