@@ -10,7 +10,7 @@ namespace {
 using nlohmann::json;
 
 struct EngineCommand {
-    std::string model, prompt, batch, isa = "best";
+    std::string model, prompt, query, batch, isa = "best";
     std::size_t max_tokens = 64, context = 4096;
     unsigned threads = 2;
     bool chat = false, special = false;
@@ -252,6 +252,19 @@ void add_engine_commands(CLI::App& app, Console& console)
         const auto opened = open(*c);
         run(console, *c, [&](const std::string& text) {
             return json{{"vectors", json::array({opened->embed(std::vector<std::string>{text})})}};
+        });
+    });
+
+    CLI::App* rerank =
+        engine->add_subcommand("rerank", tr("질문에 대한 글의 점수", "scores of passages for a query"));
+    add_model_options(*rerank, console, *c);
+    rerank->add_option("--query", c->query, tr("질문", "the query"))->required();
+    rerank->add_option("--prompt", c->prompt);
+    rerank->add_option("--batch", c->batch, tr("JSON 줄 {id,text}", "JSON lines {id,text}"));
+    rerank->callback([=, &console] {
+        const auto opened = open(*c);
+        run(console, *c, [&](const std::string& text) {
+            return json{{"score", opened->rerank(c->query, std::vector<std::string>{text}).front()}};
         });
     });
 

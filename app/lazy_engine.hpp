@@ -34,6 +34,10 @@ public:
         return engine().next_scores(prompt, choices, cache_domain);
     }
     std::vector<float> embed(std::span<const std::string> texts) override { return engine().embed(texts); }
+    std::vector<float> rerank(const std::string& query, std::span<const std::string> passages) override
+    {
+        return engine().rerank(query, passages);
+    }
 
 private:
     // A failed opening is tried again by the next use: the file may be back by then.

@@ -80,6 +80,7 @@ public:
     Generated generate(const GenerateRequest& request, const GenerateEvents& events) override;
     std::vector<float> next_logits(std::span<const TokenId> prompt, std::string_view cache_domain) override;
     std::vector<float> embed(std::span<const std::string> texts) override;
+    std::vector<float> rerank(const std::string& query, std::span<const std::string> passages) override;
 
 private:
     friend class Generation;
@@ -93,6 +94,8 @@ private:
     bool advance(Sequence& sequence, std::span<const TokenId> guess, const std::atomic<bool>* cancel,
                  const std::function<void(std::size_t done)>& on_step, std::vector<float>& logits);
     std::vector<TokenId> encode_whole(const std::string& text) const;
+    std::vector<TokenId> encode_pair(const std::vector<TokenId>& query, const std::string& passage) const;
+    std::vector<float> pooled(std::span<const std::vector<TokenId>> texts);
 
     ModelInfo info_;
     Model model_;
@@ -100,6 +103,7 @@ private:
     std::optional<ChatTemplate> template_;
     std::string no_template_;          // why there is none
     std::vector<std::string> pieces_;  // by token; only where the model generates
+    const bool closes_twice_;          // between two texts, as XLM-R's family was trained
     const std::size_t guess_tokens_;
     PrefixCache cache_;
     StepBatcher steps_{model_};
@@ -115,6 +119,8 @@ LocalEngine::LocalEngine(const Gguf& file, const ModelShape& shape, ModelInfo in
     : info_(std::move(info)),
       model_(file, shape, options.threads, kernels_for(options.isa), adapters),
       tokenizer_(make_tokenizer(file)),
+      closes_twice_(file.string("tokenizer.ggml.model") == "t5" &&
+                    file.find_bool("tokenizer.ggml.add_sep_token").value_or(true)),
       guess_tokens_(std::min(options.guess_tokens, kGuessRows)),
       cache_(shape.kv(), options.prefix_cache_bytes, page_file_for(shape, options)),
       room_(kContexts * pages_for(shape.context))
@@ -453,10 +459,48 @@ std::vector<TokenId> LocalEngine::encode_whole(const std::string& text) const
     return ids;
 }
 
+// The query and the passage as one text, the passage cut where both are too long.
+std::vector<TokenId> LocalEngine::encode_pair(const std::vector<TokenId>& query,
+                                              const std::string& passage) const
+{
+    std::vector<TokenId> ids = query;
+    const TokenId closing = ids.back();
+    if (closes_twice_) ids.push_back(closing);
+    const std::vector<TokenId> more = tokenizer_->encode(passage);
+    const std::size_t room = info_.context_tokens - std::min(info_.context_tokens, ids.size() + 1);
+    ids.insert(ids.end(), more.begin(),
+               more.begin() + static_cast<std::ptrdiff_t>(std::min(room, more.size())));
+    ids.push_back(closing);
+    return ids;
+}
+
 std::vector<float> LocalEngine::embed(std::span<const std::string> texts)
 {
     if (!info_.embeds) throw EngineError(Kind::bad_request, info_.name + " makes no vectors of texts");
-    const std::size_t width = info_.embedding_size;
+    std::vector<std::vector<TokenId>> ids;
+    for (const std::string& text : texts) ids.push_back(encode_whole(text));
+    return pooled(ids);
+}
+
+std::vector<float> LocalEngine::rerank(const std::string& query, std::span<const std::string> passages)
+{
+    if (!info_.reranks) return Engine::rerank(query, passages);
+    std::vector<TokenId> start = encode_whole(query);
+    if (start.empty()) throw EngineError(Kind::bad_request, "empty text");
+    if (start.size() > info_.context_tokens / 2) {
+        const TokenId closing = start.back();
+        start.resize(std::max<std::size_t>(info_.context_tokens / 2, 1));
+        start.back() = closing;
+    }
+    std::vector<std::vector<TokenId>> ids;
+    for (const std::string& passage : passages) ids.push_back(encode_pair(start, passage));
+    return pooled(ids);
+}
+
+// A vector, or a score, of each text.
+std::vector<float> LocalEngine::pooled(std::span<const std::vector<TokenId>> texts)
+{
+    const std::size_t width = model_.shape().vector_size;
     std::vector<float> out(texts.size() * width);
     std::vector<float> hidden;
     StepBatcher::User user(steps_);
@@ -466,7 +510,7 @@ std::vector<float> LocalEngine::embed(std::span<const std::string> texts)
         std::vector<std::size_t> sizes;
         std::vector<std::unique_ptr<KvPages>> pages;
         for (std::size_t i = first; i < texts.size(); ++i) {
-            const std::vector<TokenId> ids = encode_whole(texts[i]);
+            const std::vector<TokenId>& ids = texts[i];
             if (ids.empty()) throw EngineError(Kind::bad_request, "empty text");
             if (rows.size() + ids.size() > Model::kStepRows) break;
             pages.push_back(std::make_unique<KvPages>());
@@ -493,6 +537,11 @@ std::vector<float> LocalEngine::embed(std::span<const std::string> texts)
 }
 
 }  // namespace
+
+std::vector<float> Engine::rerank(const std::string&, std::span<const std::string>)
+{
+    throw EngineError(Kind::bad_request, info().name + " does not score passages");
+}
 
 std::unique_ptr<Engine> open_engine(const std::filesystem::path& model, const EngineOptions& options)
 {

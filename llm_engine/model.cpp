@@ -319,6 +319,21 @@ void Model::quantize(const float* in, std::size_t stride, std::size_t columns,
     work_.activations.fill(kernels_, pool_, in, stride);
 }
 
+// The classification head of BERT's family: a layer with tanh, where there is one, and one output.
+float Model::score(std::vector<float> vector) const
+{
+    const auto through = [](const Linear& linear, const std::vector<float>& x) {
+        std::vector<float> y = times(linear.matrix, x);
+        for (std::size_t i = 0; i < y.size() && i < linear.bias.size(); ++i) y[i] += linear.bias[i];
+        return y;
+    };
+    if (class_dense_.matrix) {
+        vector = through(class_dense_, vector);
+        kernels_.soft_cap(vector.data(), vector.size(), 1, vector.data());
+    }
+    return through(class_output_, vector).front();
+}
+
 void Model::pool(const float* hidden, std::size_t rows, float* out) const
 {
     const std::size_t width = shape_.width;
@@ -331,6 +346,10 @@ void Model::pool(const float* hidden, std::size_t rows, float* out) const
     } else {
         const std::size_t row = shape_.pooling == Pooling::last ? rows - 1 : 0;
         std::copy_n(hidden + row * width, width, vector.data());
+    }
+    if (shape_.pooling == Pooling::rank) {
+        *out = score(std::move(vector));
+        return;
     }
     for (const Matrix& dense : dense_) vector = times(dense, vector);
     kernels_.l2_normalize(vector.data(), vector.size(), out);

@@ -60,7 +60,7 @@ public:
     // model that does not generate the shape().width numbers of its hidden state.
     void forward(std::span<const Row> rows, std::span<const std::size_t> wanted, std::vector<float>& out);
 
-    // One unit vector of shape().vector_size numbers from a text's `rows` hidden states.
+    // One unit vector of shape().vector_size numbers, or the score, from a text's `rows` hidden states.
     void pool(const float* hidden, std::size_t rows, float* out) const;
 
 private:
@@ -131,6 +131,7 @@ private:
     std::pair<std::size_t, std::size_t> seen_by(const Row& row, const Layer& layer) const;
     void feed_forward(const Layer& layer, const float* in);
     void activate(const Layer& layer, float* gate, float* up) const;
+    float score(std::vector<float> vector) const;
     void finish_logits(float* logits) const;
     void project(const Linear& linear, const float* in);
     void adapt(const Linear& linear, const float* in, float* out, std::size_t stride);
@@ -152,7 +153,8 @@ private:
     NormWeights output_norm_;
     Linear output_;  // empty where the embedding serves
     std::vector<Layer> layers_;
-    std::vector<Matrix> dense_;  // that a text's vector goes through
+    std::vector<Matrix> dense_;          // that a text's vector goes through
+    Linear class_dense_, class_output_;  // of a score; the first may be missing
     RopeTable rope_, window_rope_;
     std::vector<float> query_growth_;  // by position; empty where queries do not grow
     Work work_;

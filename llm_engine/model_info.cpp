@@ -142,7 +142,8 @@ ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOption
     info.context_tokens = shape.context;
     info.vocabulary = shape.vocabulary;
     info.generates = shape.generates();
-    info.embeds = !shape.generates();
+    info.reranks = shape.pooling == Pooling::rank;
+    info.embeds = !shape.generates() && !info.reranks;
     info.embedding_size = info.embeds ? shape.vector_size : 0;
     info.replayable = true;
     for (std::size_t i = 0; i < adapters.size(); ++i) {

@@ -175,6 +175,13 @@ void Model::read_head(Tensors& tensors)
         output_ =
             read_linear(tensors, "output", {0, shape_.vocabulary, shape_.vocabulary}, shape_.width, false);
     }
+    if (shape_.pooling == Pooling::rank) {
+        const std::size_t width = shape_.width;
+        if (tensors.find("cls.weight") != nullptr)
+            class_dense_ = read_linear(tensors, "cls", {0, width, width}, width, false);
+        class_output_ = read_linear(tensors, "cls.output", {0, 1, 1}, width, false);
+        return;
+    }
     for (const char* const name : {"dense_2.weight", "dense_3.weight"}) {
         const GgufTensor* const dense = shape_.generates() ? nullptr : tensors.find(name);
         if (dense == nullptr) continue;

@@ -313,8 +313,9 @@ Placement read_placement(const Gguf& file, const Keys& keys, const Family& famil
 Pooling read_pooling(const Keys& keys, const Family& family)
 {
     const std::uint64_t type = keys.integer("pooling_type").value_or(0);
-    constexpr Pooling kTypes[] = {Pooling::none, Pooling::mean, Pooling::first, Pooling::last};
-    if (type >= std::size(kTypes)) unsupported("pooling type " + std::to_string(type));
+    constexpr Pooling kTypes[] = {Pooling::none, Pooling::mean, Pooling::first, Pooling::last, Pooling::rank};
+    if (type >= std::size(kTypes) || (kTypes[type] == Pooling::rank && family.causal))
+        unsupported("pooling type " + std::to_string(type));
     if (type == 0 && !family.generates) unsupported("an encoder without pooling");
     return kTypes[type];
 }
@@ -358,6 +359,7 @@ ModelShape read_shape(const Gguf& file, std::size_t context_max)
         if (dense != nullptr) shape.vector_size = static_cast<std::size_t>(dense->rows());
     }
     if (shape.vector_size % 16 != 0 || shape.vector_size > (1u << 16)) unsupported("the size of vectors");
+    if (shape.pooling == Pooling::rank) shape.vector_size = 1;
     if (!shape.generates()) shape.context = std::min(shape.context, Model::kStepRows);
     return shape;
 }

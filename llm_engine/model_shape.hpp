@@ -36,7 +36,7 @@ enum class Positions { rope_interleaved, rope_halves, learned };
 enum class RopeLayers { all, windowed, three_of_four };  // windowed: all where the model has no window
 enum class EmbeddingScale { key, root_of_width };
 enum class LogitScale { multiplies, divides };
-enum class Pooling { none, mean, first, last };
+enum class Pooling { none, mean, first, last, rank };  // rank: a score from the first
 
 struct Family {
     std::string_view architecture;
@@ -101,7 +101,7 @@ struct ModelShape {
     float residual_scale = 1;  // of what each half of a layer adds
     float logit_scale = 1;
     Pooling pooling = Pooling::none;
-    std::size_t vector_size = 0;  // of a text's vector
+    std::size_t vector_size = 0;  // of a text's vector; 1: its score
 
     // Predicts tokens; else it makes one vector of a text.
     bool generates() const { return family->generates && pooling == Pooling::none; }

@@ -110,6 +110,10 @@ private:
                 }
                 case Type::embed:
                     return write_floats(id, engine_.embed(read_embed(body)));
+                case Type::rerank: {
+                    const Rerank request = read_rerank(body);
+                    return write_floats(id, engine_.rerank(request.query, request.passages));
+                }
                 case Type::generate:
                     return write(id, generate(id, read_generate(body), running));
                 default:

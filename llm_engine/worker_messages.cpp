@@ -209,6 +209,7 @@ void fields(Io& io, V& value)
     io.size(info.vocabulary);
     io.field(info.generates);
     io.field(info.embeds);
+    io.field(info.reranks);
     io.field(info.replayable);
     list(io, info.adapters, 40, [&io](auto& adapter) {
         io.field(adapter.name);
@@ -233,6 +234,14 @@ void fields(Io& io, V& value)
 {
     io.field(value.prompt);
     io.field(value.cache_domain);
+}
+
+template <typename Io, typename V>
+requires std::is_same_v<std::remove_const_t<V>, Rerank>
+void fields(Io& io, V& value)
+{
+    io.field(value.query);
+    io.field(value.passages);
 }
 
 template <typename Io, typename V>
@@ -396,6 +405,10 @@ std::string write(std::uint32_t id, const Logits& value)
 {
     return message({Type::logits, id}, value);
 }
+std::string write(std::uint32_t id, const Rerank& value)
+{
+    return message({Type::rerank, id}, value);
+}
 std::string write(std::uint32_t id, const Generate& value)
 {
     return message({Type::generate, id}, value);
@@ -446,7 +459,7 @@ Header read_header(std::string_view& message)
     in.field(type);
     in.field(header.id);
     const bool request =
-        type >= static_cast<std::uint8_t>(Type::open) && type <= static_cast<std::uint8_t>(Type::fill);
+        type >= static_cast<std::uint8_t>(Type::open) && type <= static_cast<std::uint8_t>(Type::rerank);
     const bool answer =
         type >= static_cast<std::uint8_t>(Type::opened) && type <= static_cast<std::uint8_t>(Type::progress);
     if (!request && !answer) malformed("unknown type " + std::to_string(type));
@@ -490,6 +503,10 @@ Encode read_encode(std::string_view body)
 Logits read_logits(std::string_view body)
 {
     return parse<Logits>(body);
+}
+Rerank read_rerank(std::string_view body)
+{
+    return parse<Rerank>(body);
 }
 Generate read_generate(std::string_view body)
 {

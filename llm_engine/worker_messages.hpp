@@ -12,6 +12,7 @@
 //     chat      turns                                 tokens | failed
 //     logits    prompt, cache domain                  floats | failed
 //     embed     texts                                 floats | failed
+//     rerank    query, passages                       floats | failed
 //     generate  request, wanted events                any number of events, then generated | failed
 //     cancel    (of a running request)
 //                                                     text       piece      answered by go_on
@@ -44,6 +45,7 @@ enum class Type : std::uint8_t {
     cancel,
     go_on,
     fill,
+    rerank,
     opened = 64,
     failed,
     tokens,
@@ -76,6 +78,10 @@ struct Logits {
     std::vector<TokenId> prompt;
     std::string cache_domain;
 };
+struct Rerank {
+    std::string query;
+    std::vector<std::string> passages;
+};
 struct Generate {
     GenerateRequest request;  // `cancel` does not travel
     bool wants_text = false;
@@ -107,6 +113,7 @@ std::string write(std::uint32_t id, const Encode& value);
 std::string write(std::uint32_t id, const std::vector<ChatTurn>& value);  // chat
 std::string write(std::uint32_t id, const Logits& value);
 std::string write(std::uint32_t id, const std::vector<std::string>& value);  // embed
+std::string write(std::uint32_t id, const Rerank& value);
 std::string write(std::uint32_t id, const Generate& value);
 std::string write(std::uint32_t id, const Generated& value);
 std::string write(std::uint32_t id, const Failed& value);
@@ -127,6 +134,7 @@ Encode read_encode(std::string_view body);
 std::vector<ChatTurn> read_chat(std::string_view body);
 Logits read_logits(std::string_view body);
 std::vector<std::string> read_embed(std::string_view body);
+Rerank read_rerank(std::string_view body);
 Generate read_generate(std::string_view body);
 Generated read_generated(std::string_view body);
 Failed read_failed(std::string_view body);

@@ -421,6 +421,13 @@ public:
         };
         return child_.ask(Type::floats, make, read_floats);
     }
+    std::vector<float> rerank(const std::string& query, std::span<const std::string> passages) override
+    {
+        const auto make = [&](std::uint32_t id) {
+            return write(id, Rerank{query, {passages.begin(), passages.end()}});
+        };
+        return child_.ask(Type::floats, make, read_floats);
+    }
 
 private:
     mutable Child child_;  // asking is const for the caller; what changes is guarded inside

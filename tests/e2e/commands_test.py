@@ -25,7 +25,7 @@ EMBEDDER = MODELS / "multilingual-e5-small-q4_0.gguf"
 COMMANDS = {
     "init": [], "extract": [], "ingest": [], "documents": ["list", "show", "withdraw"], "jobs": ["stop"],
     "quarantine": ["retry"], "search": [], "ask": [], "mask": [],
-    "engine": ["inspect", "generate", "embed", "tokenize", "quantize"],
+    "engine": ["inspect", "generate", "embed", "rerank", "tokenize", "quantize"],
     "serve": [], "user": ["list", "add", "set", "reset-password", "token"], "role": ["grant", "revoke"],
     "label": ["list", "set"],
     "audit": ["list", "show", "verify", "prove", "replay", "checkpoint", "erase"],

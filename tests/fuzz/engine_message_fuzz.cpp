@@ -29,6 +29,8 @@ std::string rewritten(Header header, std::string_view body)
             return write(id, read_logits(body));
         case Type::embed:
             return write(id, read_embed(body));
+        case Type::rerank:
+            return write(id, read_rerank(body));
         case Type::generate:
             return write(id, read_generate(body));
         case Type::cancel:

@@ -33,7 +33,8 @@ struct TinyOptions {
     unsigned head_size = 0;  // 0: width / heads
     unsigned inner = 512;
     unsigned context = 1024;
-    unsigned window = 8;  // in families that have one
+    unsigned window = 8;   // in families that have one
+    unsigned pooling = 1;  // of encoders; 4: a score
     bool tied = false;
     bool rope_freqs = false;  // the tensor of Llama 3's scaling
     unsigned spare_rows = 3;  // of the embedding beyond the last token
@@ -201,7 +202,7 @@ inline void tiny_keys(GgufWriter& w, const TinyOptions& o)
            traits.bert ? 1e-12f : 1e-6f);
     if (traits.encoder) {
         w.boolean(a + "attention.causal", false);
-        w.integer(a + "pooling_type", 1);
+        w.integer(a + "pooling_type", o.pooling);
     }
     if (!traits.bert) w.real(a + "rope.freq_base", name == "gemma3" ? 1e6f : 10000.0f);
     const std::size_t head_size = o.head_size != 0 ? o.head_size : o.width / o.heads;
@@ -265,6 +266,7 @@ inline std::size_t tiny_vocabulary(GgufWriter& w, const TinyOptions& o, const st
         w.string("tokenizer.ggml.model", "t5");
         w.reals("tokenizer.ggml.scores", std::vector<float>(tokens.size(), -1.0f));
         w.integer("tokenizer.ggml.bos_token_id", 0);
+        w.integer("tokenizer.ggml.token_type_count", 2);  // llama.cpp asks for it
         w.integer("tokenizer.ggml.eos_token_id", 2);
         w.integer("tokenizer.ggml.unknown_token_id", 3);
         w.boolean("tokenizer.ggml.add_bos_token", true);
@@ -400,6 +402,35 @@ inline std::string tiny_adapter(const Gguf& model, std::size_t rank, TensorType 
                  random_tensor(type, rank, tensor.rows(), random));
     }
     return w.finish();
+}
+
+// A bert that scores pairs of texts. inner_layer: with the layer before the output that its family has.
+inline std::string tiny_reranker(bool inner_layer, bool output = true)
+{
+    TinyOptions options;
+    options.architecture = "bert";
+    options.width = 128;
+    options.inner = 256;
+    options.kv_heads = options.heads;
+    options.context = 128;
+    options.pooling = 4;
+    options.spare_rows = 0;
+    return tiny_model(options, "", [&](GgufWriter& w) {
+        std::mt19937 random(9);
+        const auto tensor = [&](const std::string& name, std::size_t columns, std::size_t rows, bool matrix) {
+            const auto shape =
+                matrix ? std::vector<std::uint64_t>{columns, rows} : std::vector<std::uint64_t>{columns};
+            w.tensor(name, shape, 0, random_tensor(TensorType::f32, columns, rows, random));
+        };
+        if (inner_layer) {
+            tensor("cls.weight", options.width, options.width, true);
+            tensor("cls.bias", options.width, 1, false);
+        }
+        if (output) {
+            tensor("cls.output.weight", options.width, 1, true);
+            tensor("cls.output.bias", 1, 1, false);
+        }
+    });
 }
 
 // One of every family, with what it does differently switched on.

@@ -1,5 +1,5 @@
-// Writes the tiny random model of every family into a folder, and an adapter for each into `adapters` there,
-// for the comparison with llama.cpp.
+// Writes the tiny random model of every family into a folder, an adapter for each into `adapters` there and
+// two rerankers into `rerankers`, for the comparison with llama.cpp.
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -30,6 +30,12 @@ int main(int argc, char** argv)
         std::filesystem::create_directory(adapters);
         std::ofstream(adapters + '/' + options.architecture + ".gguf", std::ios::binary)
             << jiphyeon::test::tiny_adapter(model, 8, jiphyeon::TensorType::f32, 7);
+    }
+    const std::string rerankers = std::string(argv[1]) + "/rerankers";
+    std::filesystem::create_directory(rerankers);
+    for (const bool inner_layer : {false, true}) {
+        std::ofstream(rerankers + (inner_layer ? "/inner-layer.gguf" : "/output-only.gguf"), std::ios::binary)
+            << jiphyeon::test::tiny_reranker(inner_layer);
     }
     return 0;
 }

@@ -315,7 +315,11 @@ TEST(WorkerMessages, AreReadBackAndRefusedWhenCutOrLengthened)
     check(write(5, open), read_open, plain);
     open.options.sha256.emplace().fill(3);
     check(write(5, open), read_open, plain);
+    open.options.adapters = {{.file = "/a.gguf", .sha256 = open.options.sha256, .scale = 0.5f},
+                             {.file = "b"}};
+    check(write(5, open), read_open, plain);
     Opened opened;
+    opened.info.adapters = {{.name = "말투", .scale = 2}};
     opened.info.name = "이름";
     opened.info.embeds = true;
     opened.pieces = {"a", "", "한"};
@@ -325,6 +329,7 @@ TEST(WorkerMessages, AreReadBackAndRefusedWhenCutOrLengthened)
     check(write(2, std::vector<ChatTurn>{{"user", "x"}, {"", ""}}), read_chat, plain);
     check(write(3, Logits{{1, 2}, "d"}), read_logits, plain);
     check(write(4, std::vector<std::string>{"x", ""}), read_embed, plain);
+    check(write(4, Rerank{"질문", {"x", ""}}), read_rerank, plain);
     Generate generate{.request = {}, .wants_text = true, .wants_slot = false, .wants_progress = true};
     generate.request.prompt = {1, -1};
     generate.request.stop = {"s"};

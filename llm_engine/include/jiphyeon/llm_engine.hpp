@@ -112,6 +112,7 @@ struct ModelInfo {
     std::size_t vocabulary = 0;
     bool generates = false;   // has a head that predicts tokens
     bool embeds = false;      // has a pooling that makes one vector of a text
+    bool reranks = false;     // has a head that scores a passage for a question
     bool replayable = false;  // equal requests give equal bytes
     std::vector<AdapterInfo> adapters = {};
     // Of a remote engine: the address of its server. `name` is then the model's name there, which nothing
@@ -217,6 +218,10 @@ public:
     // texts.size() x info().embedding_size, row-major, rows L2-normalised. The caller puts the prefixes that
     // the model wants ("query: ", "passage: "). Longer texts are cut at the model's context.
     virtual std::vector<float> embed(std::span<const std::string> texts) = 0;
+    // How well each passage answers the query, by a cross-encoder: passages.size() logits, larger is better;
+    // their sigmoid is a share of relevance. A passage is cut where it and the query go beyond the model's
+    // context, the query at half of that. Throws bad_request where info().reranks is false.
+    virtual std::vector<float> rerank(const std::string& query, std::span<const std::string> passages);
 };
 
 // Bytes of memory that this process can still get, by the kernel's estimate and by the limits of the control
