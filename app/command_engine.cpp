@@ -1,4 +1,5 @@
 // engine: the bare engine, for measuring, comparing and making model files; no data folder.
+#include <iomanip>
 #include <iostream>
 
 #include "commands.hpp"
@@ -194,10 +195,9 @@ json perplexity(const PerplexityCommand& command, bool quiet)
 
 void show_perplexity(const json& reply)
 {
-    std::printf("%.4f ± %.4f  |  %s %zu, %s %zu\n", reply["perplexity"].get<double>(),
-                reply["standard_error"].get<double>(), tr("토큰", "tokens"),
-                reply["tokens"].get<std::size_t>(), tr("그중 잰 것", "of these scored"),
-                reply["scored"].get<std::size_t>());
+    std::cout << std::fixed << std::setprecision(4) << reply["perplexity"].get<double>() << " ± "
+              << reply["standard_error"].get<double>() << "  |  " << tr("토큰 ", "tokens ") << reply["tokens"]
+              << tr(", 그중 잰 것 ", ", of these scored ") << reply["scored"] << "\n";
 }
 
 // One line of a batch: the text is under "text"; the reply is `one`'s.

@@ -385,9 +385,9 @@ private:
     std::exception_ptr thrown_;
 };
 
-class RemoteEngine final : public Engine {
+class ChildEngine final : public Engine {
 public:
-    explicit RemoteEngine(Launch launch)
+    explicit ChildEngine(Launch launch)
         : child_(std::move(launch)),
           info_(child_.link()->opened().info),
           tokenizer_(child_, child_.link()->opened())
@@ -448,7 +448,7 @@ std::unique_ptr<Engine> spawn_engine(const std::filesystem::path& program,
     try {
         for (AdapterFile& adapter : open.options.adapters)
             adapter.file = std::filesystem::absolute(adapter.file);
-        return std::make_unique<worker::RemoteEngine>(worker::Launch{program, arguments, std::move(open)});
+        return std::make_unique<worker::ChildEngine>(worker::Launch{program, arguments, std::move(open)});
     } catch (const SandboxError& error) {
         throw EngineError(EngineError::Kind::lost, error.what());
     }
