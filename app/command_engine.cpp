@@ -185,12 +185,18 @@ json perplexity(const PerplexityCommand& command, bool quiet)
         line.show(static_cast<double>(done) / static_cast<double>(total),
                   std::to_string(done) + "/" + std::to_string(total));
     };
-    const Perplexity measured = measure_perplexity(command.model, read_file(command.text), options);
-    return {{"perplexity", measured.value},
-            {"standard_error", measured.standard_error},
-            {"tokens", measured.tokens},
-            {"scored", measured.scored},
-            {"context", command.context}};
+    try {
+        const Perplexity measured = measure_perplexity(command.model, read_file(command.text), options);
+        return {{"perplexity", measured.value},
+                {"standard_error", measured.standard_error},
+                {"tokens", measured.tokens},
+                {"scored", measured.scored},
+                {"context", command.context}};
+    } catch (const EngineError& error) {
+        throw CommandError(CommandError::Kind::not_done,
+                           tr("재지 못했습니다: ", "nothing was measured: ") + error.what(),
+                           error.kind == EngineError::Kind::bad_request ? command.text : command.model);
+    }
 }
 
 void show_perplexity(const json& reply)
