@@ -136,6 +136,11 @@ void add_audit_commands(CLI::App& app, Console& console)
                 << "\n";
             for (const json& difference : r["differences"])
                 std::cout << "  " << difference.get<std::string>() << "\n";
+            const json& generation = r["index_generation"];
+            if (generation["then"] != generation["now"])
+                std::cout << tr("그 뒤로 색인이 바뀌었습니다: 세대 ",
+                                "The index has changed since: generation ")
+                          << generation["then"] << " → " << generation["now"] << "\n";
         });
     });
 

@@ -54,6 +54,16 @@ Setting server_kind(ServerKind& value)
         [&value](toml::table& table, const std::string& key) { table.insert(key, server_kind_name(value)); }};
 }
 
+Setting instruction_set(Isa& value)
+{
+    return {[&value](const toml::node& node) {
+                const auto got = isa_from_name(node.value<std::string>().value_or(""));
+                if (!got) throw std::runtime_error("best, scalar, avx2, avx512, amx 가운데 하나");
+                value = *got;
+            },
+            [&value](toml::table& table, const std::string& key) { table.insert(key, isa_name(value)); }};
+}
+
 Setting list(std::vector<std::string>& value)
 {
     return {[&value](const toml::node& node) {
@@ -86,6 +96,7 @@ std::map<std::string, std::map<std::string, Setting>> settings(Config& c)
               {"embedder_sha256", text(c.embedder.sha256)}}},
             {"engine",
              {{"threads", number(c.threads, 1, 256)},
+              {"isa", instruction_set(c.isa)},
               {"context_tokens", number(c.context_tokens, 512, 131072)},
               {"prefix_cache_mib", number(c.prefix_cache_mib, 0, 1 << 20)},
               {"prefix_disk_mib", number(c.prefix_disk_mib, 0, 1 << 24)}}},

@@ -50,6 +50,7 @@ struct Config {
     ModelFile adapter;        // LoRA of the llm, or none
     // [engine]
     unsigned threads = 2;
+    Isa isa = Isa::best;
     std::size_t context_tokens = 4096;
     std::size_t prefix_cache_mib = 512;
     std::size_t prefix_disk_mib = 0;

@@ -35,6 +35,7 @@ std::array<std::uint8_t, 32> approved_hash(const ModelFile& model)
 EngineOptions llm_options(const Config& config)
 {
     EngineOptions options{.threads = config.threads,
+                          .isa = config.isa,
                           .context_tokens = config.context_tokens,
                           .prefix_cache_bytes = config.prefix_cache_mib << 20,
                           .prefix_disk_bytes = config.prefix_disk_mib << 20};
@@ -45,7 +46,7 @@ EngineOptions llm_options(const Config& config)
 
 EngineOptions embedder_options(const Config& config)
 {
-    return {.threads = config.threads, .context_tokens = kEmbedderContext};
+    return {.threads = config.threads, .isa = config.isa, .context_tokens = kEmbedderContext};
 }
 
 std::unique_ptr<Engine> open_explained(const std::filesystem::path& model, const EngineOptions& options,

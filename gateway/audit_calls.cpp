@@ -186,7 +186,9 @@ Json call_audit_replay(const Call& call)
     return {{"same", same},
             {"replayable", replayable},
             {"differences", std::move(differences)},
-            {"generated", spoke}};
+            {"generated", spoke},
+            {"index_generation",
+             {{"then", body.at("index_generation")}, {"now", call.state.parts.index.generation()}}}};
 }
 
 Json call_audit_checkpoint(const Call& call)

@@ -35,6 +35,7 @@ TEST(Config, EverySettingSurvivesWritingAndReading)
     config.llm = {"/models/a b.gguf", std::string(64, 'a')};
     config.embedder = {"/models/e.gguf", std::string(64, 'b')};
     config.threads = 3;
+    config.isa = Isa::avx2;
     config.context_tokens = 8192;
     config.prefix_cache_mib = 0;
     config.prefix_disk_mib = 4096;
@@ -59,6 +60,7 @@ TEST(Config, EverySettingSurvivesWritingAndReading)
     EXPECT_EQ(got.llm.sha256, config.llm.sha256);
     EXPECT_EQ(got.embedder.file, config.embedder.file);
     EXPECT_EQ(got.threads, 3u);
+    EXPECT_EQ(got.isa, Isa::avx2);
     EXPECT_EQ(got.context_tokens, 8192u);
     EXPECT_EQ(got.prefix_cache_mib, 0u);
     EXPECT_EQ(got.prefix_disk_mib, 4096u);

@@ -377,6 +377,7 @@ TEST_F(ServiceTest, AnAnswerIsReplayedAndADifferenceIsNamed)
     const Json same = site.call(site.as("audrey"), "audit_replay", params);
     EXPECT_EQ(same["same"], true) << same.dump();
     EXPECT_EQ(same["generated"], true);
+    EXPECT_EQ(same["index_generation"]["then"], same["index_generation"]["now"]);
     site.engine.sentences = {"연가는 20일로 한다."};
     EXPECT_EQ(site.call(site.as("audrey"), "audit_replay", params)["same"], false);
     site.engine.sentences = {"연가는 21일로 한다."};
@@ -384,6 +385,7 @@ TEST_F(ServiceTest, AnAnswerIsReplayedAndADifferenceIsNamed)
     const Json gone = site.call(site.as("audrey"), "audit_replay", params);
     EXPECT_EQ(gone["same"], false);
     EXPECT_NE(gone["differences"].dump().find("no longer there"), std::string::npos);
+    EXPECT_LT(gone["index_generation"]["then"], gone["index_generation"]["now"]);
 }
 
 // A server's answer must not pass for one that can be computed again, nor its model for the file here.
