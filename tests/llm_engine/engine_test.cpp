@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "gguf.hpp"
 #include "jiphyeon/crypto.hpp"
 #include "jiphyeon/llm_engine.hpp"
 #include "kernels.hpp"
@@ -22,10 +23,14 @@ namespace {
 class ModelFile {
 public:
     explicit ModelFile(const test::TinyOptions& options, const std::string& chat_template = "")
+        : ModelFile(test::tiny_model(options, chat_template))
+    {
+    }
+    explicit ModelFile(const std::string& bytes)
         : path_(std::filesystem::temp_directory_path() /
                 ("jiphyeon-engine-" + crypto::random_text(12) + ".gguf"))
     {
-        std::ofstream(path_, std::ios::binary) << test::tiny_model(options, chat_template);
+        std::ofstream(path_, std::ios::binary) << bytes;
     }
     ~ModelFile() { std::filesystem::remove(path_); }
     ModelFile(const ModelFile&) = delete;
@@ -486,6 +491,24 @@ TEST(TextStream, WholeCharactersOnlyAndNothingOfAStopText)
         EXPECT_EQ(seen.find("그만"), std::string::npos);
         EXPECT_EQ(stream.stopped(), bytes.find("그만") != std::string::npos);
     }
+}
+
+// Why a replay that gives the recorded logits proves that these weights gave them.
+TEST(Engine, OneFlippedBitOfAWeightGivesOtherLogits)
+{
+    std::string bytes = test::tiny_model(generator(), "");
+    const Gguf sound = Gguf::parse({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+    const GgufTensor& down = sound.tensor("blk.0.ffn_down.weight");
+    const auto at = static_cast<std::size_t>(reinterpret_cast<const char*>(down.data.data()) - bytes.data());
+    const auto hash_of = [&] {
+        const ModelFile file(bytes);
+        const auto engine = open_engine(file.path(), {});
+        return engine->generate(request_of(*engine, "대한민국의 수도는", 3), {}).logits_hash;
+    };
+    const auto before = hash_of();
+    EXPECT_EQ(hash_of(), before);
+    bytes[at + down.data.size() / 2] ^= 1;
+    EXPECT_NE(hash_of(), before);
 }
 
 TEST(Perplexity, IsThatOfTheLogitsAfterEachPrefix)
