@@ -39,8 +39,7 @@ std::string cache_key(const Scope& scope)
 {
     std::vector<std::string> labels = scope.labels;
     std::ranges::sort(labels);
-    const auto repeated = std::ranges::unique(labels);
-    labels.erase(repeated.begin(), repeated.end());
+    labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
     std::string key = scope.all_versions ? "*" : std::to_string(scope.day);
     for (const std::string& label : labels) key += '\0' + std::to_string(label.size()) + ':' + label;
     return key;
