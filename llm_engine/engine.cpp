@@ -289,9 +289,8 @@ void Generation::read_prompt()
     const Units reading(engine_.reading_, 1, request_.cancel);
     if (!reading.held()) return finish(Finish::cancelled);
     PrefixCache::Found found = engine_.cache_.find(request_.cache_domain, request_.prompt);
-    const std::size_t shared = found.tokens / kChunkPositions;
-    room_.emplace(engine_.room_, engine_.pages_for(request_.prompt.size() + request_.max_tokens) - shared,
-                  request_.cancel);
+    const std::size_t pages = engine_.pages_for(request_.prompt.size() + request_.max_tokens);
+    room_.emplace(engine_.room_, pages - found.shared, request_.cancel);
     if (!room_->held()) return finish(Finish::cancelled);
     engine_.begin(sequence_, request_.prompt, std::move(found));
     result_.cached_tokens = sequence_.done;

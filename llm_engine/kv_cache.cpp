@@ -79,6 +79,7 @@ PrefixCache::Found PrefixCache::find(std::string_view domain, std::span<const To
                 partial_tokens = longest;
             }
         }
+        if (pages_ <= bytes_max_ / shape_.page_bytes()) found.shared = found.pages.size();
     }
     if (partial) {
         found.pages.push_back(partial->copy(partial_tokens));

@@ -76,7 +76,10 @@ public:
             std::size_t tokens;  // of it that are of use
         };
         KvPages pages;
-        std::size_t tokens = 0;      // positions that are done
+        std::size_t tokens = 0;  // positions that are done
+        // Pages at the front that are within the cache's own bytes. The others the finder must have room for:
+        // they would stay when those leave that had it, and the cache cannot let go of them.
+        std::size_t shared = 0;
         std::vector<Stored> stored;  // those that follow
     };
     // The longest known beginning of `prompt` that leaves at least one token to compute, as far as it is in

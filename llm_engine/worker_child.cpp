@@ -1,5 +1,7 @@
 // The child's end. The main thread reads and never computes, so that a cancel or an answer to an event comes
 // through while requests run.
+#include <malloc.h>
+
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -227,6 +229,9 @@ namespace jiphyeon {
 int serve_engine(int socket_fd)
 {
     using namespace worker;
+    // Large buffers go back to the system when they are freed. Left to itself malloc would raise this limit
+    // to the size of a page of keys and values, and each thread's arena would keep those of its last request.
+    ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
     Channel channel(socket_fd);
     try {
         const std::string message = *channel.receive();

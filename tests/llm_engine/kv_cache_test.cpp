@@ -245,6 +245,23 @@ TEST_F(PrefixCacheTest, ADamagedPageIsComputedAnewAndThoseBeforeItServe)
     EXPECT_EQ(pages_found(cache, "d", prompt), 3u);
 }
 
+// What a request holds cannot be evicted. Were it free for whoever finds it, a chain of requests that each
+// find the pages of one before could hold any number.
+TEST_F(PrefixCacheTest, PagesBeyondTheLimitAreNotSharedForFree)
+{
+    PrefixCache cache(kShape, 2 * kShape.page_bytes());
+    compute_and_keep(cache, "d", prompt_of(0, 2));
+    const PrefixCache::Found held = cache.find("d", prompt_of(0, 2));
+    EXPECT_EQ(held.shared, 2u);
+    PrefixCache::Found running;
+    for (int i = 0; i < 2; ++i) running.pages.push_back(std::make_shared<KvPage>(kShape));
+    compute_and_keep(cache, "d", prompt_of(1000, 2), running);  // and goes on using them
+    EXPECT_EQ(cache.bytes(), 4 * kShape.page_bytes());
+    const PrefixCache::Found second = cache.find("d", prompt_of(1000, 2));
+    EXPECT_EQ(second.pages.size(), 2u);
+    EXPECT_EQ(second.shared, 0u);
+}
+
 // A cache of three pages and a file of four slots under many hands: what is found is always right.
 TEST_F(PrefixCacheTest, ManyThreadsFindNothingButWhatWasKept)
 {

@@ -3,12 +3,14 @@
 #include "worker.hpp"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <fstream>
 #include <future>
 #include <thread>
 
 #include "jiphyeon/crypto.hpp"
+#include "load.hpp"
 #include "support/temp_dir.hpp"
 #include "tiny_model.hpp"
 #include "worker_messages.hpp"
@@ -291,6 +293,47 @@ TEST(Worker, PagesGoToTheFileAndComeBackInTheCage)
             EXPECT_EQ(got.cached_tokens, again ? 512u : 0u);
         }
     }
+}
+
+TEST(Worker, UsersOfAKilledEngineAreToldAtOnceAndTheNextOneAnswersAsBefore)
+{
+    const test::TempDir dir;
+    const std::filesystem::path model = dir.path() / "tiny.gguf";
+    std::ofstream(model, std::ios::binary) << test::tiny_model({});
+    const auto engine = spawn_engine(JIPHYEON_ENGINE_CHILD, {"model"}, model, {});
+    GenerateRequest request;
+    request.prompt = engine->tokenizer().encode("제1조(목적)");
+    request.max_tokens = 16;
+    const Generated before = engine->generate(request, {});
+    const pid_t first_child = test::child_process();
+    ASSERT_GT(first_child, 0);
+
+    GenerateRequest endless = request;
+    endless.max_tokens = 200;  // all six find room
+    endless.grammar = "root ::= [a-z]+";
+    constexpr std::size_t kUsers = 6;
+    std::atomic<std::size_t> writing = 0;
+    std::atomic<bool> killed = false;
+    std::vector<std::future<EngineError::Kind>> users;
+    for (std::size_t i = 0; i < kUsers; ++i) {
+        users.push_back(std::async(std::launch::async, [&] {
+            GenerateEvents events;
+            events.on_text = [&](std::string_view) {
+                ++writing;
+                while (!killed) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                return true;
+            };
+            return kind_of([&] { engine->generate(endless, events); });
+        }));
+    }
+    while (writing < kUsers) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ::kill(first_child, SIGKILL);
+    killed = true;
+    for (auto& user : users) EXPECT_EQ(user.get(), EngineError::Kind::lost);
+
+    const Generated after = engine->generate(request, {});
+    EXPECT_EQ(after.logits_hash, before.logits_hash);
+    EXPECT_NE(test::child_process(), first_child);
 }
 
 // The fields of every message, there and back, and every shorter or longer message refused.
