@@ -1,6 +1,7 @@
 #include "kv_cache.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <utility>
 
@@ -72,6 +73,7 @@ PrefixCache::Found PrefixCache::find(std::string_view domain, std::span<const To
                 if (!best->slot) break;
                 found.stored.push_back({*best->slot, best->identity, longest});
             } else if (longest == kChunkPositions) {
+                assert(found.stored.empty());
                 found.pages.push_back(best->page);
                 found.tokens += kChunkPositions;
             } else {
@@ -182,18 +184,19 @@ PrefixCache::Node* PrefixCache::oldest(const May& may)
 // A page goes after those that follow it. To drop what a request is using would free nothing.
 void PrefixCache::evict()
 {
+    const auto may_go = [](const Node& node) {
+        return node.page.use_count() == 1 &&
+               std::none_of(node.children.begin(), node.children.end(),
+                            [](const auto& child) { return child->page != nullptr; });
+    };
     const std::lock_guard one(evicting_);
     std::unique_lock lock(mutex_);
     while (pages_ > bytes_max_ / shape_.page_bytes()) {
-        Node* const node = oldest([](const Node& other) {
-            return other.page.use_count() == 1 &&
-                   std::none_of(other.children.begin(), other.children.end(),
-                                [](const auto& child) { return child->page != nullptr; });
-        });
+        Node* const node = oldest(may_go);
         if (node == nullptr) break;
         // One that is filled in part would cost as much as a full one and spare less.
         if (!node->slot && node->tokens.size() == kChunkPositions) store(*node, lock);
-        if (node->page.use_count() > 1) continue;  // found by a request meanwhile
+        if (!may_go(*node)) continue;  // found by a request meanwhile, or followed by a page of one
         node->page.reset();
         --pages_;
     }

@@ -45,7 +45,7 @@ int run(const std::filesystem::path& model, const std::filesystem::path& folder,
                                       .prefix_disk_folder = place.path()});
     const pid_t process = test::child_process();
     test::forget_peak(process);
-    const std::size_t promised = engine->info().memory_bytes;
+    const std::size_t promised = engine->info().memory.total();
     const auto tell = [&](std::size_t done) {
         std::cout << done << " of " << visits << " visits; memory "
                   << (test::memory_of(process, "VmRSS") >> 20) << " MiB, at most "
