@@ -23,20 +23,9 @@ std::unique_ptr<Tokenizer> tokenizer_of(const std::string& file)
     return make_tokenizer(Gguf::parse({reinterpret_cast<const std::uint8_t*>(file.data()), file.size()}));
 }
 
-std::string two_bytes(unsigned c)
-{
-    return {static_cast<char>(0xC0 | c >> 6), static_cast<char>(0x80 | (c & 0x3F))};
-}
-
 std::unique_ptr<Tokenizer> byte_level(const std::string& pre)
 {
-    std::vector<std::string> tokens;
-    unsigned next = 0x100;
-    for (unsigned byte = 0; byte < 256; ++byte) {
-        const bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
-        const unsigned c = printable ? byte : next++;
-        tokens.push_back(c < 0x80 ? std::string(1, static_cast<char>(c)) : two_bytes(c));
-    }
+    std::vector<std::string> tokens = test::byte_pieces();
     std::vector<std::string> merges;
     for (const auto& [left, right] :
          {std::pair{0xEA, 0xB0}, {0xEB, 0x8B}, {'a', 'a'}, {'<', '|'}, {0x20, 0xEA}}) {

@@ -6,16 +6,17 @@
 
 #include <cstring>
 #include <fstream>
-#include <numeric>
 
 #include "model.hpp"
 #include "support/temp_dir.hpp"
+#include "tiny_forward.hpp"
 #include "tiny_model.hpp"
 
 namespace jiphyeon {
 namespace {
 
 using Kind = EngineError::Kind;
+using test::relative_error;
 using test::TinyOptions;
 
 Gguf parsed(const std::string& bytes)
@@ -29,32 +30,7 @@ std::vector<float> run(const Gguf& file, std::span<Adapter> adapters, std::span<
 {
     const ModelShape shape = read_shape(file, 512);
     Model model(file, shape, threads, kernels_for(isa), adapters);
-    const KvPages pages{std::make_shared<KvPage>(shape.kv())};
-    std::vector<float> all, out;
-    for (std::size_t first = 0; first < tokens.size(); first += step) {
-        std::vector<Row> rows;
-        for (std::size_t i = first; i < std::min(tokens.size(), first + step); ++i)
-            rows.push_back({tokens[i], i, 0, shape.family->causal ? i + 1 : tokens.size(), &pages});
-        std::vector<std::size_t> wanted(rows.size());
-        std::iota(wanted.begin(), wanted.end(), 0);
-        model.forward(rows, wanted, out);
-        all.insert(all.end(), out.begin(), out.end());
-    }
-    return all;
-}
-
-double relative_error(const std::vector<float>& got, const std::vector<std::vector<double>>& expected)
-{
-    double error = 0, total = 0;
-    std::size_t i = 0;
-    for (const auto& row : expected) {
-        for (const double value : row) {
-            error += std::pow(static_cast<double>(got.at(i++)) - value, 2);
-            total += value * value;
-        }
-    }
-    EXPECT_EQ(i, got.size());
-    return error / total;
+    return test::run(model, tokens, step);
 }
 
 std::vector<TokenId> tokens()

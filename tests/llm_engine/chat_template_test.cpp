@@ -18,15 +18,7 @@ namespace {
 // The first of those starts a text.
 std::string file_with(const std::vector<std::string>& controls, const std::string& chat_template)
 {
-    std::vector<std::string> tokens;
-    unsigned next = 0x100;
-    for (unsigned byte = 0; byte < 256; ++byte) {
-        const bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
-        const unsigned c = printable ? byte : next++;
-        tokens.push_back(
-            c < 0x80 ? std::string(1, static_cast<char>(c))
-                     : std::string{static_cast<char>(0xC0 | c >> 6), static_cast<char>(0x80 | (c & 0x3F))});
-    }
+    std::vector<std::string> tokens = test::byte_pieces();
     std::vector<std::int32_t> types(256, 1);
     for (const std::string& control : controls) {
         tokens.push_back(control);

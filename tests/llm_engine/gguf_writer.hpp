@@ -127,4 +127,20 @@ private:
     std::vector<Tensor> tensors_;
 };
 
+// The 256 pieces of a byte-level vocabulary, token n being byte n: bytes that are no printable Latin-1 are
+// spelt as the characters from U+0100 on.
+inline std::vector<std::string> byte_pieces()
+{
+    std::vector<std::string> pieces;
+    unsigned next = 0x100;
+    for (unsigned byte = 0; byte < 256; ++byte) {
+        const bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+        const unsigned c = printable ? byte : next++;
+        pieces.push_back(
+            c < 0x80 ? std::string(1, static_cast<char>(c))
+                     : std::string{static_cast<char>(0xC0 | c >> 6), static_cast<char>(0x80 | (c & 0x3F))});
+    }
+    return pieces;
+}
+
 }  // namespace jiphyeon::test

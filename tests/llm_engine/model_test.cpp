@@ -5,13 +5,16 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <numeric>
 
+#include "tiny_forward.hpp"
 #include "tiny_model.hpp"
 
 namespace jiphyeon {
 namespace {
 
+using test::pages_for;
+using test::relative_error;
+using test::run;
 using test::TinyOptions;
 
 struct Loaded {
@@ -30,52 +33,6 @@ std::vector<TokenId> random_tokens(std::size_t n, TokenId most, unsigned seed)
     std::vector<TokenId> out(n);
     for (TokenId& id : out) id = static_cast<TokenId>(random() % static_cast<unsigned>(most));
     return out;
-}
-
-KvPages pages_for(const Model& model, std::size_t tokens)
-{
-    KvPages pages;
-    for (std::size_t p = 0; p * kChunkPositions < tokens; ++p) {
-        pages.push_back(std::make_shared<KvPage>(model.shape().kv()));
-    }
-    return pages;
-}
-
-// Result of every position, computed in steps of `step` tokens.
-std::vector<float> run(Model& model, std::span<const TokenId> tokens, std::size_t step)
-{
-    const KvPages pages = pages_for(model, tokens.size());
-    std::vector<float> all;
-    std::vector<float> out;
-    for (std::size_t first = 0; first < tokens.size(); first += step) {
-        std::vector<Row> rows;
-        for (std::size_t i = first; i < std::min(tokens.size(), first + step); ++i) {
-            const std::size_t end = model.shape().family->causal ? i + 1 : tokens.size();
-            rows.push_back({tokens[i], i, 0, end, &pages});
-        }
-        std::vector<std::size_t> wanted(rows.size());
-        std::iota(wanted.begin(), wanted.end(), 0);
-        model.forward(rows, wanted, out);
-        all.insert(all.end(), out.begin(), out.end());
-    }
-    return all;
-}
-
-// Mean square of the error as a share of the mean square of the values.
-double relative_error(const std::vector<float>& got, const std::vector<std::vector<double>>& expected)
-{
-    double error = 0;
-    double total = 0;
-    std::size_t i = 0;
-    for (const auto& row : expected) {
-        for (const double value : row) {
-            const double difference = static_cast<double>(got.at(i++)) - value;
-            error += difference * difference;
-            total += value * value;
-        }
-    }
-    EXPECT_EQ(i, got.size());
-    return error / total;
 }
 
 struct Case {

@@ -29,15 +29,7 @@ constexpr const char* kChatml =
 // Tokens are bytes; 256 and 257 are control tokens.
 std::string vocabulary_bytes()
 {
-    std::vector<std::string> tokens;
-    unsigned next = 0x100;
-    for (unsigned byte = 0; byte < 256; ++byte) {
-        const bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
-        const unsigned c = printable ? byte : next++;
-        tokens.push_back(
-            c < 0x80 ? std::string(1, static_cast<char>(c))
-                     : std::string{static_cast<char>(0xC0 | c >> 6), static_cast<char>(0x80 | (c & 0x3F))});
-    }
+    std::vector<std::string> tokens = test::byte_pieces();
     std::vector<std::int32_t> types(256, 1);
     for (const char* control : {"<|im_start|>", "<|im_end|>"}) {
         tokens.push_back(control);

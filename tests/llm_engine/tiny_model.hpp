@@ -272,15 +272,7 @@ inline std::size_t tiny_vocabulary(GgufWriter& w, const TinyOptions& o, const st
         w.boolean("tokenizer.ggml.add_bos_token", true);
         w.boolean("tokenizer.ggml.add_eos_token", true);
     } else {
-        unsigned next = 0x100;
-        for (unsigned byte = 0; byte < 256; ++byte) {  // token n is byte n
-            const bool printable =
-                (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
-            const unsigned c = printable ? byte : next++;
-            tokens.push_back(c < 0x80 ? std::string(1, static_cast<char>(c))
-                                      : std::string{static_cast<char>(0xC0 | c >> 6),
-                                                    static_cast<char>(0x80 | (c & 0x3F))});
-        }
+        tokens = byte_pieces();
         tokens.insert(tokens.end(), {"<|im_start|>", "<|im_end|>"});
         types.assign(256, 1);
         types.insert(types.end(), {3, 3});
