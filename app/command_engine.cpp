@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 
 struct EngineCommand {
-    std::string model, prompt, query, batch, isa = "best";
+    std::string model, prompt, query, batch, text, isa = "best";
     std::size_t max_tokens = 64, context = 4096;
     unsigned threads = 2;
     bool chat = false, special = false;
@@ -86,6 +86,11 @@ void add_model_options(CLI::App& app, Console& console, EngineCommand& command)
     app.add_option("--isa", command.isa, "best, scalar, avx2, avx512, amx")
         ->check(CLI::IsMember({"best", "scalar", "avx2", "avx512", "amx"}));
     app.add_option("--context", command.context, tr("문맥의 토큰 수", "context in tokens"));
+}
+
+void add_adapted_model_options(CLI::App& app, Console& console, EngineCommand& command)
+{
+    add_model_options(app, console, command);
     app.add_option("--adapter", command.adapters,
                    tr("LoRA 어댑터 GGUF, 여럿도 된다", "LoRA adapter, GGUF; any number"))
         ->check(CLI::ExistingFile);
@@ -168,13 +173,7 @@ void show_quantized(const json& reply)
                   << reply["other_type"].size() << "\n";
 }
 
-struct PerplexityCommand {
-    std::string model, text, isa = "best";
-    std::size_t context = 512;
-    unsigned threads = 2;
-};
-
-json perplexity(const PerplexityCommand& command, bool quiet)
+json perplexity(const EngineCommand& command, bool quiet)
 {
     ProgressLine line(quiet);
     PerplexityOptions options{.threads = command.threads,
@@ -230,7 +229,7 @@ void add_engine_commands(CLI::App& app, Console& console)
 
     CLI::App* inspect_command = engine->add_subcommand(
         "inspect", tr("모델이 무엇이고 메모리가 얼마나 필요한지", "what a model is and the memory it needs"));
-    add_model_options(*inspect_command, console, *c);
+    add_adapted_model_options(*inspect_command, console, *c);
     inspect_command->callback([=, &console] {
         const json reply = inspect(*c);
         if (!reply["fits"].get<bool>()) console.exit_code = kDoneWithRefusals;
@@ -238,7 +237,7 @@ void add_engine_commands(CLI::App& app, Console& console)
     });
 
     CLI::App* generate_command = engine->add_subcommand("generate", tr("이어 쓰기", "continue a text"));
-    add_model_options(*generate_command, console, *c);
+    add_adapted_model_options(*generate_command, console, *c);
     generate_command->add_option("--prompt", c->prompt)->required();
     generate_command->add_option("--max-tokens", c->max_tokens, tr("만들 토큰 수", "tokens to make"));
     generate_command->add_flag("--chat", c->chat, tr("모델의 대화 형식으로", "in the model's chat form"));
@@ -251,7 +250,7 @@ void add_engine_commands(CLI::App& app, Console& console)
 
     CLI::App* embed =
         engine->add_subcommand("embed", tr("벡터 (접두사는 그대로 쓴다)", "vectors; prefixes as given"));
-    add_model_options(*embed, console, *c);
+    add_adapted_model_options(*embed, console, *c);
     embed->add_option("--prompt", c->prompt);
     embed->add_option("--batch", c->batch, tr("JSON 줄 {id,text}", "JSON lines {id,text}"));
     embed->callback([=, &console] {
@@ -263,7 +262,7 @@ void add_engine_commands(CLI::App& app, Console& console)
 
     CLI::App* rerank =
         engine->add_subcommand("rerank", tr("질문에 대한 글의 점수", "scores of passages for a query"));
-    add_model_options(*rerank, console, *c);
+    add_adapted_model_options(*rerank, console, *c);
     rerank->add_option("--query", c->query, tr("질문", "the query"))->required();
     rerank->add_option("--prompt", c->prompt);
     rerank->add_option("--batch", c->batch, tr("JSON 줄 {id,text}", "JSON lines {id,text}"));
@@ -275,7 +274,7 @@ void add_engine_commands(CLI::App& app, Console& console)
     });
 
     CLI::App* tokenize = engine->add_subcommand("tokenize", tr("토큰 번호", "token ids"));
-    add_model_options(*tokenize, console, *c);
+    add_adapted_model_options(*tokenize, console, *c);
     tokenize->add_option("--prompt", c->prompt);
     tokenize->add_option("--batch", c->batch, tr("JSON 줄 {id,text}", "JSON lines {id,text}"));
     tokenize->add_flag("--special", c->special, tr("앞뒤의 특수 토큰도", "with what the model puts around"));
@@ -286,19 +285,14 @@ void add_engine_commands(CLI::App& app, Console& console)
         });
     });
 
-    auto p = std::make_shared<PerplexityCommand>();
+    auto p = std::make_shared<EngineCommand>();
+    p->context = PerplexityOptions{}.context_tokens;
     CLI::App* perplexity_command = engine->add_subcommand(
         "perplexity", tr("모델이 글을 얼마나 예상하지 못하는지", "how little a model expects a text"));
-    console.add_output_options(*perplexity_command);
-    perplexity_command->add_option("--model", p->model, "GGUF")->required()->check(CLI::ExistingFile);
+    add_model_options(*perplexity_command, console, *p);
     perplexity_command->add_option("--text", p->text, tr("UTF-8 글 파일", "a text file in UTF-8"))
         ->required()
         ->check(CLI::ExistingFile);
-    perplexity_command->add_option("--context", p->context, tr("한 부분의 토큰 수", "tokens of one part"));
-    perplexity_command->add_option("--threads", p->threads, tr("스레드 수", "threads"))
-        ->check(CLI::Range(1, 256));
-    perplexity_command->add_option("--isa", p->isa, "best, scalar, avx2, avx512, amx")
-        ->check(CLI::IsMember({"best", "scalar", "avx2", "avx512", "amx"}));
     perplexity_command->callback(
         [=, &console] { console.answer(perplexity(*p, console.json), show_perplexity); });
 

@@ -278,10 +278,10 @@ def limits(case, model, ours, rates):
     weights = sum(int(tensor.n_elements) for tensor in gguf.GGUFReader(model).tensors if tensor.name.startswith("blk."))
     read = rates["decode"] * ours.loaded["file_bytes"] / limit["bytes_per_s"]
     multiplied = rates["prefill"] * 2 * weights / limit["operations_per_s"]
-    print(f"{case:14} plain loops read {limit['bytes_per_s'] / 1e9:.1f} GB/s and do {limit['operations_per_s'] / 1e9:.0f} G integer "
-          f"operations/s: decode at {read:.0%} of the one, prefill at {multiplied:.0%} of the other")
-    return [{"case": case, "metric": metric, "unit": "1", "ours": share, "peer": None, "peer_name": None, "ratio": None, "runs": 1}
-            for metric, share in (("decode share of limit", read), ("prefill share of limit", multiplied))]
+    print(f"{case:14} plain loops read {limit['bytes_per_s'] / 1e9:.1f} GB/s and do "
+          f"{limit['operations_per_s'] / 1e9:.0f} G integer operations/s")
+    return [case_of(case, "decode share of limit", "1", [read], None, None),
+            case_of(case, "prefill share of limit", "1", [multiplied], None, None)]
 
 
 QUESTIONS = ["신청은 누구에게 합니까?", "언제부터 시행합니까?", "예외는 무엇입니까?", "누가 승인합니까?",
@@ -449,12 +449,10 @@ def perplexity(case, model, threads, quick):
             costs.append(top + np.log(np.exp(logits - top).sum()) - logits[part[i + 1]])
     ours.close()
     peer.close()
-    theirs = float(np.exp(np.mean(costs)))
-    print(f"{case:14} perplexity of {len(tokens)} tokens, {mine['scored']} scored: ours {mine['perplexity']:.4f}, {peer.name} "
-          f"{theirs:.4f}, {100 * (mine['perplexity'] / theirs - 1):+.3f} %")
     assert mine["scored"] == len(costs)
-    return [{"case": case, "metric": "perplexity", "unit": "1", "ours": mine["perplexity"], "peer": theirs,
-             "peer_name": peer.name, "ratio": theirs / mine["perplexity"], "runs": 1}]
+    theirs = float(np.exp(np.mean(costs)))
+    print(f"{case:14} {len(tokens)} tokens, {len(costs)} scored: ours {100 * (mine['perplexity'] / theirs - 1):+.3f} % of theirs")
+    return [case_of(case, "perplexity", "1", [mine["perplexity"]], [theirs], peer.name, lower_is_better=True)]
 
 
 ENDS = {151643, 151645}  # <|endoftext|>, <|im_end|> of the qwen2 vocabulary

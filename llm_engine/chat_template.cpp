@@ -159,4 +159,20 @@ std::vector<TokenId> ChatTemplate::prompt(const Tokenizer& tokenizer, std::span<
     return ids;
 }
 
+OptionalChatTemplate::OptionalChatTemplate(const Gguf& file)
+{
+    try {
+        template_ = ChatTemplate::from(file);
+    } catch (const EngineError& error) {
+        if (error.kind != EngineError::Kind::unsupported) throw;
+        why_not_ = error.what();
+    }
+}
+
+const ChatTemplate& OptionalChatTemplate::get() const
+{
+    if (!template_) throw EngineError(EngineError::Kind::unsupported, "not a chat model: " + why_not_);
+    return *template_;
+}
+
 }  // namespace jiphyeon

@@ -5,6 +5,7 @@
 // close it, as it must to open another.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,6 +47,22 @@ private:
     std::string start_of_text_;  // names of control tokens, which templates ask for
     std::string end_of_text_;
     std::string sha256_;
+};
+
+// A model's template, or why it has none that can be used.
+class OptionalChatTemplate {
+public:
+    OptionalChatTemplate() = default;
+    // Throws as ChatTemplate::from but for unsupported.
+    explicit OptionalChatTemplate(const Gguf& file);
+
+    explicit operator bool() const { return template_.has_value(); }
+    // Throws EngineError unsupported where there is none.
+    const ChatTemplate& get() const;
+
+private:
+    std::optional<ChatTemplate> template_;
+    std::string why_not_;
 };
 
 }  // namespace jiphyeon

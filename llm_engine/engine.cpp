@@ -84,7 +84,6 @@ public:
 
 private:
     friend class Generation;
-    void check_prompt(std::span<const TokenId> prompt, std::size_t more) const;
     // Pages that `tokens` positions take, as units of room_.
     std::size_t pages_for(std::size_t tokens) const
     {
@@ -100,8 +99,7 @@ private:
     ModelInfo info_;
     Model model_;
     std::unique_ptr<const Tokenizer> tokenizer_;
-    std::optional<ChatTemplate> template_;
-    std::string no_template_;          // why there is none
+    OptionalChatTemplate template_;
     std::vector<std::string> pieces_;  // by token; only where the model generates
     const bool closes_twice_;          // between two texts, as XLM-R's family was trained
     const std::size_t guess_tokens_;
@@ -133,34 +131,12 @@ LocalEngine::LocalEngine(const Gguf& file, const ModelShape& shape, ModelInfo in
     pieces_.reserve(tokenizer_->size());
     for (std::size_t i = 0; i < tokenizer_->size(); ++i)
         pieces_.push_back(tokenizer_->piece(static_cast<TokenId>(i)));
-    try {
-        template_ = ChatTemplate::from(file);
-    } catch (const EngineError& error) {
-        if (error.kind != Kind::unsupported) throw;
-        no_template_ = error.what();
-    }
+    template_ = OptionalChatTemplate(file);
 }
 
 std::vector<TokenId> LocalEngine::chat_prompt(std::span<const ChatTurn> turns) const
 {
-    if (!template_) throw EngineError(Kind::unsupported, "not a chat model: " + no_template_);
-    return template_->prompt(*tokenizer_, turns);
-}
-
-void LocalEngine::check_prompt(std::span<const TokenId> prompt, std::size_t more) const
-{
-    if (!info_.generates) throw EngineError(Kind::bad_request, info_.name + " does not generate");
-    if (prompt.empty()) throw EngineError(Kind::bad_request, "empty prompt");
-    for (const TokenId id : prompt) {
-        if (id < 0 || static_cast<std::size_t>(id) >= info_.vocabulary) {
-            throw EngineError(Kind::bad_request, "token id " + std::to_string(id));
-        }
-    }
-    if (prompt.size() > info_.context_tokens || more > info_.context_tokens - prompt.size()) {
-        throw EngineError(Kind::too_large, "prompt of " + std::to_string(prompt.size()) + " and answer of " +
-                                               std::to_string(more) + " tokens; the context holds " +
-                                               std::to_string(info_.context_tokens));
-    }
+    return template_.get().prompt(*tokenizer_, turns);
 }
 
 // A sequence of the prompt's tokens, of which those are done whose pages are known.
@@ -205,7 +181,7 @@ bool LocalEngine::advance(Sequence& sequence, std::span<const TokenId> guess, co
 
 std::vector<float> LocalEngine::next_logits(std::span<const TokenId> prompt, std::string_view cache_domain)
 {
-    check_prompt(prompt, 0);
+    check_prompt(info_, prompt, 0);
     // Not in line for room_: a callback of a running request, which holds some, may ask this.
     const Units alone(scoring_, 1, nullptr);
     Sequence sequence(steps_);
@@ -442,7 +418,7 @@ bool Generation::fill(const std::string& name)
 
 Generated LocalEngine::generate(const GenerateRequest& request, const GenerateEvents& events)
 {
-    check_prompt(request.prompt, request.max_tokens);
+    check_prompt(info_, request.prompt, request.max_tokens);
     return Generation(*this, request, events).run();
 }
 

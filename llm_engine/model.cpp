@@ -164,7 +164,7 @@ void Model::add_half(const Linear& last, const NormWeights& after)
             float* const given = work_.projected.data() + i * width;
             add_bias(last.bias, given, width);
             if (of_the_half) norm_row(after, given, given);
-            for (std::size_t k = 0; k < width; ++k) hidden[k] += scale == 1 ? given[k] : given[k] * scale;
+            for (std::size_t k = 0; k < width; ++k) hidden[k] += given[k] * scale;
             if (of_the_sum) norm_row(after, hidden, hidden);
         }
     });

@@ -118,6 +118,22 @@ void check_memory(const std::filesystem::path& model, const MemoryNeed& need, st
                           mebibytes(need.work) + "); " + mebibytes(available) + " MiB are available");
 }
 
+void check_prompt(const ModelInfo& info, std::span<const TokenId> prompt, std::size_t more)
+{
+    using Kind = EngineError::Kind;
+    if (!info.generates) throw EngineError(Kind::bad_request, info.name + " does not generate");
+    if (prompt.empty()) throw EngineError(Kind::bad_request, "empty prompt");
+    for (const TokenId id : prompt) {
+        if (id < 0 || static_cast<std::size_t>(id) >= info.vocabulary)
+            throw EngineError(Kind::bad_request, "token id " + std::to_string(id));
+    }
+    if (prompt.size() > info.context_tokens || more > info.context_tokens - prompt.size()) {
+        throw EngineError(Kind::too_large, "prompt of " + std::to_string(prompt.size()) + " and answer of " +
+                                               std::to_string(more) + " tokens; the context holds " +
+                                               std::to_string(info.context_tokens));
+    }
+}
+
 ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOptions& options,
                    const std::filesystem::path& path, std::span<const Adapter> adapters)
 {

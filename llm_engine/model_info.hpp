@@ -1,4 +1,4 @@
-// What a model file is, and whether it fits this machine.
+// What a model file is, whether it fits this machine, and whether a prompt fits it.
 #pragma once
 
 #include <cstdint>
@@ -24,5 +24,9 @@ std::vector<Adapter> open_adapters(const EngineOptions& options, const ModelShap
 std::uint64_t available_memory(const std::filesystem::path& root);
 // Throws EngineError too_large, with both numbers, where the need is more than `available` bytes.
 void check_memory(const std::filesystem::path& model, const MemoryNeed& need, std::uint64_t available);
+
+// Throws EngineError: bad_request (a model that does not generate, no tokens, ids that it does not have),
+// too_large (with `more` tokens after it the prompt does not fit the context).
+void check_prompt(const ModelInfo& info, std::span<const TokenId> prompt, std::size_t more);
 
 }  // namespace jiphyeon

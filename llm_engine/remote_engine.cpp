@@ -19,6 +19,7 @@
 #include "grammar.hpp"
 #include "jiphyeon/crypto.hpp"
 #include "jiphyeon/llm_engine.hpp"
+#include "model_info.hpp"
 #include "remote_http.hpp"
 #include "remote_messages.hpp"
 #include "remote_prompt.hpp"
@@ -95,7 +96,6 @@ private:
 
     void read_vocabulary(const Gguf& file);
     void check_model() const;
-    void check_prompt(std::span<const TokenId> prompt, std::size_t more) const;
     std::string cache_salt(std::string_view cache_domain) const;
     Prompt prompt_for(std::span<const TokenId> prompt) const;
     void patiently(const std::function<void()>& request, const std::atomic<bool>* cancel = nullptr,
@@ -105,8 +105,7 @@ private:
     const HttpServer server_;
     ModelInfo info_;
     std::unique_ptr<const Tokenizer> tokenizer_;
-    std::optional<ChatTemplate> template_;
-    std::string no_template_;                // why there is none
+    OptionalChatTemplate template_;
     std::optional<PromptText> prompt_text_;  // where the server takes text
     const SecretKey salts_ = SecretKey::random();
 };
@@ -121,13 +120,8 @@ RemoteEngine::RemoteEngine(const RemoteOptions& options) : options_(options), se
 void RemoteEngine::read_vocabulary(const Gguf& file)
 {
     tokenizer_ = make_tokenizer(file);
-    try {
-        template_ = ChatTemplate::from(file);
-        info_.template_sha256 = template_->sha256();
-    } catch (const EngineError& error) {
-        if (error.kind != Kind::unsupported) throw;
-        no_template_ = error.what();
-    }
+    template_ = OptionalChatTemplate(file);
+    if (template_) info_.template_sha256 = template_.get().sha256();
     if (!takes_token_ids(options_.kind)) prompt_text_.emplace(file, *tokenizer_);
     info_.name = options_.model;
     info_.architecture = std::string(file.string("general.architecture"));
@@ -175,25 +169,11 @@ void RemoteEngine::patiently(const std::function<void()>& request, const std::at
 
 std::vector<TokenId> RemoteEngine::chat_prompt(std::span<const ChatTurn> turns) const
 {
-    if (!template_) throw EngineError(Kind::unsupported, "not a chat model: " + no_template_);
-    if (!prompt_text_) return template_->prompt(*tokenizer_, turns);
+    const ChatTemplate& chat_template = template_.get();
+    if (!prompt_text_) return chat_template.prompt(*tokenizer_, turns);
     std::vector<ChatTurn> disarmed(turns.begin(), turns.end());
     for (ChatTurn& turn : disarmed) turn.text = prompt_text_->disarmed(turn.text);
-    return template_->prompt(*tokenizer_, disarmed);
-}
-
-void RemoteEngine::check_prompt(std::span<const TokenId> prompt, std::size_t more) const
-{
-    if (prompt.empty()) throw EngineError(Kind::bad_request, "empty prompt");
-    for (const TokenId id : prompt) {
-        if (id < 0 || static_cast<std::size_t>(id) >= info_.vocabulary)
-            throw EngineError(Kind::bad_request, "token id " + std::to_string(id));
-    }
-    if (prompt.size() > info_.context_tokens || more > info_.context_tokens - prompt.size()) {
-        throw EngineError(Kind::too_large, "prompt of " + std::to_string(prompt.size()) + " and answer of " +
-                                               std::to_string(more) + " tokens; the context holds " +
-                                               std::to_string(info_.context_tokens));
-    }
+    return chat_template.prompt(*tokenizer_, disarmed);
 }
 
 // Nobody can guess it, equal domains have equal ones, and "" never the same twice.
@@ -213,7 +193,7 @@ std::vector<std::optional<float>> RemoteEngine::next_scores(std::span<const Toke
                                                             std::span<const TokenId> choices,
                                                             std::string_view cache_domain)
 {
-    check_prompt(prompt, 1);
+    check_prompt(info_, prompt, 1);
     if (options_.likeliest == 0) return std::vector<std::optional<float>>(choices.size());
     const std::string body = write(options_.kind, options_.model,
                                    {.prompt = prompt_for(prompt),
@@ -461,7 +441,7 @@ void RemoteGeneration::go_on_from(const std::string& text)
 
 Generated RemoteEngine::generate(const GenerateRequest& request, const GenerateEvents& events)
 {
-    check_prompt(request.prompt, request.max_tokens);
+    check_prompt(info_, request.prompt, request.max_tokens);
     return RemoteGeneration(*this, request, events).run();
 }
 
