@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "amx.hpp"
+
 namespace jiphyeon {
 namespace {
 
@@ -32,6 +34,28 @@ bool runs_avx512()
            __builtin_cpu_supports("avx512vnni");
 }
 
+bool runs(Isa isa)
+{
+    switch (isa) {
+        case Isa::avx2:
+            return runs_avx2();
+        case Isa::avx512:
+            return runs_avx512();
+        case Isa::amx:
+            return runs_avx512() && runs_amx();
+        case Isa::best:
+        case Isa::scalar:
+            break;
+    }
+    return true;
+}
+
+Isa fastest()
+{
+    if (!runs(Isa::avx512)) return runs(Isa::avx2) ? Isa::avx2 : Isa::scalar;
+    return runs(Isa::amx) && amx_is_faster() ? Isa::amx : Isa::avx512;
+}
+
 }  // namespace
 
 std::string_view isa_name(Isa isa)
@@ -52,24 +76,34 @@ std::optional<Isa> isa_from_name(std::string_view name)
 
 std::vector<Isa> available_isas()
 {
-    std::vector<Isa> isas = {Isa::scalar};
-    if (runs_avx2()) isas.push_back(Isa::avx2);
-    if (runs_avx512()) isas.push_back(Isa::avx512);
+    std::vector<Isa> isas;
+    for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::amx}) {
+        if (runs(isa)) isas.push_back(isa);
+    }
     return isas;
 }
 
 const Kernels& kernels_for(Isa isa)
 {
-    const std::vector<Isa> isas = available_isas();
-    if (isa == Isa::best) isa = isas.back();
-    for (const Isa available : isas) {
-        if (available != isa) continue;
-        if (isa == Isa::avx512) return kKernelsAvx512;
-        if (isa == Isa::avx2) return kKernelsAvx2;
-        return kKernelsScalar;
+    if (!runs(isa)) {
+        throw EngineError(EngineError::Kind::unsupported,
+                          "this processor has no kernels for " + std::string(isa_name(isa)));
     }
-    throw EngineError(EngineError::Kind::unsupported,
-                      "this processor has no kernels for " + std::string(isa_name(isa)));
+    switch (isa) {
+        case Isa::best: {
+            static const Kernels& best = kernels_for(fastest());
+            return best;
+        }
+        case Isa::scalar:
+            break;
+        case Isa::avx2:
+            return kKernelsAvx2;
+        case Isa::avx512:
+            return kKernelsAvx512;
+        case Isa::amx:
+            return kKernelsAmx;
+    }
+    return kKernelsScalar;
 }
 
 ActForm act_form(TensorType type)

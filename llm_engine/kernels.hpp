@@ -16,10 +16,10 @@
 //                      acc = fma(-(dmin_w * d_a), float(sum_j m_j * sum a), acc)
 //     Q6_K             acc = fma(d_w * d_a, float(sum_j s_j * (sum w a - 32 sum a)), acc)      per 256
 //     IQ4_XS           acc = fma(d_w * d_a, float(sum_j s_j * sum w a), acc)                   per 256
-// where everything inside float(...) is int32 and fits: the largest, Q6_K, stays below 2^27. VNNI, AVX2's
-// 16-bit products and plain C reach the same int32 by different ways, and what follows is one sequence of
-// IEEE operations. F32, F16 and BF16 weights are summed in four accumulators by column mod 4, (s0 + s1) +
-// (s2 + s3).
+// where everything inside float(...) is int32 and fits: the largest, Q6_K, stays below 2^27. VNNI, AMX's
+// tiles, AVX2's 16-bit products and plain C reach the same int32 by different ways, and what follows is one
+// sequence of IEEE operations. F32, F16 and BF16 weights are summed in four accumulators by column mod 4,
+// (s0 + s1) + (s2 + s3).
 //
 // Other float work (norms, softmax, activation functions, attention) is written once, over a vector of 16
 // lanes that each instruction set provides (kernels_body.hpp): element i of a sum belongs to lane i mod 16
@@ -29,13 +29,16 @@
 // Tokens come in tiles of up to 12 whose activations are interleaved as the weights are, so that one loaded
 // weight vector meets 12 broadcasts. The number of tokens, of tiles and of threads decides who computes an
 // output, never how. With few tokens weights are unpacked in registers (decoding then runs at the speed of
-// memory), with many once per panel into a buffer in the second-level cache.
+// memory), with many once per panel into a buffer in the second-level cache. There tiles take part: AMX
+// differs from AVX-512 only in products of unpacked panels, of the types with a scale per 256
+// (kernels_tiles.hpp).
 //
 // Attention goes over fixed chunks of 256 positions counted from position 0. A chunk gives its own maximum,
 // sum and weighted values; chunks are merged in ascending order, by whichever thread. Keys of a chunk lie
 // transposed in groups of 16 positions (lane = position), values by position (lane = dimension).
 //
-// A further instruction set is one more file like kernels_avx2.cpp: a struct Lanes, the body, the table.
+// A further instruction set is one more file like kernels_avx2.cpp: a struct Lanes, the body, the table. One
+// that adds tile registers gives their functions too, as kernels_avx512.cpp does for AMX.
 #pragma once
 
 #include <cstddef>
@@ -68,6 +71,9 @@ struct ActTile {
     // per_256: [blocks][16][T], -32 times the sums of 16 columns.
     const std::int32_t* bias = nullptr;
     const std::int32_t* pairs = nullptr;  // per_256: [blocks][4][T], the sums of two 32s as two int16
+    // per_256, for tile registers only: [blocks][T][256], the bytes by token. kTileTokens rows can be read
+    // from any block on.
+    const std::int8_t* rows = nullptr;
 };
 // The same arrays, to be written.
 struct ActTileOut {
@@ -76,6 +82,7 @@ struct ActTileOut {
     float* scales = nullptr;
     std::int32_t* bias = nullptr;
     std::int32_t* pairs = nullptr;
+    std::int8_t* rows = nullptr;  // nullptr: not wanted
 };
 
 // One type's products of a panel with a tile. `out` gets 16 floats per token, `stride` floats apart.
@@ -130,10 +137,17 @@ struct Kernels {
     void (*merge)(float* maximum, float* sum, float* out, float chunk_maximum, float chunk_sum,
                   const float* chunk_out, std::size_t head_size);
 
+    // Only where products of unpacked panels use tile registers, and read `rows`. A thread calls these before
+    // and after such products; between them its switches to other threads cost more.
+    void (*enter_tiles)() = nullptr;
+    void (*leave_tiles)() = nullptr;
+    bool has_tiles() const { return enter_tiles != nullptr; }
+
     const TypeKernels& of(TensorType type) const { return types[static_cast<std::size_t>(type)]; }
 };
 
-// Throws unsupported where this CPU cannot run them. best: the fastest that it can.
+// Throws unsupported where this CPU cannot run them. best: the fastest that it can; where it has AMX the
+// first call finds out in some milliseconds whether that is faster than AVX-512.
 const Kernels& kernels_for(Isa isa);
 
 // The largest size a tile may have that is at most `tokens`: 12, 8, 6, 4, 3, 2 or 1.
@@ -144,5 +158,6 @@ unsigned attend_queries(std::size_t queries);
 extern const Kernels kKernelsScalar;
 extern const Kernels kKernelsAvx2;
 extern const Kernels kKernelsAvx512;
+extern const Kernels kKernelsAmx;
 
 }  // namespace jiphyeon

@@ -1,7 +1,8 @@
-// AVX-512 with VNNI: a vector of 16 lanes is one register.
+// AVX-512 with VNNI: a vector of 16 lanes is one register. AMX on top of it.
 #include <immintrin.h>
 
 #include "kernels.hpp"
+#include "tiles.hpp"
 
 namespace jiphyeon {
 namespace {
@@ -99,6 +100,8 @@ struct Lanes {
     {
         return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     }
+    // low + 256 * high
+    static I join_planes(I low, I high) { return _mm512_add_epi32(low, _mm512_slli_epi32(high, 8)); }
     static I join16(I low, I high) { return _mm512_or_si512(low, _mm512_slli_epi32(high, 16)); }
     static I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
     static I mul_int(I a, I b) { return _mm512_mullo_epi32(a, b); }
@@ -134,6 +137,18 @@ struct Lanes {
         const B moved =
             kQuad <= 2 ? _mm512_slli_epi16(bits, kQuad <= 2 ? 4 - 2 * kQuad : 0) : _mm512_srli_epi16(bits, 2);
         return _mm512_or_si512(low, _mm512_and_si512(moved, _mm512_set1_epi8(48)));
+    }
+    static B subtract(B x, int y) { return _mm512_sub_epi8(x, _mm512_set1_epi8(static_cast<char>(y))); }
+    // Products of signed bytes with their lane's scale, which fit 16 bits: the low bytes, and the high ones.
+    static void store_products(std::uint8_t* low, std::uint8_t* high, B x, I scale)
+    {
+        constexpr __mmask64 kOdd = 0xaaaaaaaaaaaaaaaa;
+        const I twice = _mm512_or_si512(_mm512_srli_epi32(_mm512_slli_epi32(scale, 16), 16),
+                                        _mm512_slli_epi32(scale, 16));
+        const I even = _mm512_mullo_epi16(_mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8), twice);
+        const I odd = _mm512_mullo_epi16(_mm512_srai_epi16(x, 8), twice);
+        store_bytes(low, _mm512_mask_blend_epi8(kOdd, even, _mm512_slli_epi16(odd, 8)));
+        store_bytes(high, _mm512_mask_blend_epi8(kOdd, _mm512_srli_epi16(even, 8), odd));
     }
     static void unpack_6bit(const std::uint8_t* p, std::uint8_t* scales, std::uint8_t* minima)
     {
@@ -174,6 +189,11 @@ private:
 #define JIPHYEON_UNROLL(n) _Pragma("GCC unroll 12")
 #include "kernels_body.hpp"
 
+// The kernels of processors with AMX are these and products by its tiles.
+using Tiles = jiphyeon::AmxTiles;
+#include "kernels_tiles.hpp"
+
 namespace jiphyeon {
 constinit const Kernels kKernelsAvx512 = make_kernels(Isa::avx512);
-}
+constinit const Kernels kKernelsAmx = with_tiles(make_kernels(Isa::amx));
+}  // namespace jiphyeon

@@ -85,6 +85,9 @@ void quantize_256(const float* x, std::size_t stride, std::size_t columns, const
             }
         }
         interleave_quads<256>(bytes, out.tokens, out.quads + 64 * b * out.tokens);
+        if (out.rows == nullptr) continue;
+        std::int8_t* const rows = out.rows + 256 * b * out.tokens;
+        for (unsigned t = 0; t < out.tokens; ++t) __builtin_memcpy(rows + 256 * t, bytes[t], 256);
     }
 }
 

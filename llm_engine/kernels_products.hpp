@@ -393,6 +393,28 @@ template <int T>
     }
 }
 
+// acc -= minimum of the weights * scales of the tokens * the sum of minima and sums of activations.
+template <int T, typename Source>
+[[gnu::always_inline]] inline void subtract_minima(F (&acc)[T], const Source& source, const float* scales,
+                                                   const std::int32_t* pairs)
+{
+    I total[T];
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) total[t] = Lanes::zero_int();
+    for (int p = 0; p < 4; ++p) {
+        const I minima = source.minima_pair(p);
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) total[t] = Lanes::dot_pair(total[t], minima, pairs[t]);
+        pairs += T;
+    }
+    const F minimum = source.minimum();
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) {
+        const F d = Lanes::mul(minimum, Lanes::set1(scales[t]));
+        acc[t] = Lanes::fnma(d, Lanes::to_float(total[t]), acc[t]);
+    }
+}
+
 template <int T>
 [[gnu::always_inline]] inline void store_tile(const F (&acc)[T], float* out, std::size_t stride)
 {
@@ -477,7 +499,7 @@ void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& ti
     Source source;
     const std::int32_t* quads = tile.quads;
     const std::int32_t* bias = tile.bias;
-    const std::int32_t* pairs = tile.pairs;
+    const std::int32_t* const pairs = tile.pairs;
     const float* scales = tile.scales;
     F acc[T];
     clear_tile<T>(acc);
@@ -494,22 +516,7 @@ void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& ti
             bias += 4 * T;
         }
         add_scaled<T>(acc, source.scale(), scales, total);
-        if constexpr (Source::kMinimum) {
-            JIPHYEON_UNROLL(12)
-            for (int t = 0; t < T; ++t) total[t] = Lanes::zero_int();
-            for (int p = 0; p < 4; ++p) {
-                const I minima = source.minima_pair(p);
-                JIPHYEON_UNROLL(12)
-                for (int t = 0; t < T; ++t) total[t] = Lanes::dot_pair(total[t], minima, pairs[t]);
-                pairs += T;
-            }
-            const F minimum = source.minimum();
-            JIPHYEON_UNROLL(12)
-            for (int t = 0; t < T; ++t) {
-                const F d = Lanes::mul(minimum, Lanes::set1(scales[t]));
-                acc[t] = Lanes::fnma(d, Lanes::to_float(total[t]), acc[t]);
-            }
-        }
+        if constexpr (Source::kMinimum) subtract_minima<T>(acc, source, scales, pairs + b * 4 * T);
         scales += T;
     }
     store_tile<T>(acc, out, stride);

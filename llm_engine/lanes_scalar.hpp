@@ -212,6 +212,11 @@ struct Lanes {
     {
         return each_int([&](int i) { return low.v[i] | (high.v[i] << 16); });
     }
+    // low + 256 * high
+    static I join_planes(const I& low, const I& high)
+    {
+        return each_int([&](int i) { return low.v[i] + 256 * high.v[i]; });
+    }
     static I add_int(const I& a, const I& b)
     {
         return each_int([&](int i) { return a.v[i] + b.v[i]; });
@@ -266,6 +271,19 @@ struct Lanes {
     static B or_bits45(const B& low, const B& bits)
     {
         return each_byte([&](int i) { return low.v[i] | (((bits.v[i] >> (2 * kQuad)) & 3) << 4); });
+    }
+    static B subtract(const B& x, int y)
+    {
+        return each_byte([&](int i) { return x.v[i] - y; });
+    }
+    // Products of signed bytes with their lane's scale, which fit 16 bits: the low bytes, and the high ones.
+    static void store_products(std::uint8_t* low, std::uint8_t* high, const B& x, const I& scale)
+    {
+        for (int i = 0; i < 64; ++i) {
+            const std::int32_t product = static_cast<std::int8_t>(x.v[i]) * scale.v[i / 4];
+            low[i] = static_cast<std::uint8_t>(product);
+            high[i] = static_cast<std::uint8_t>(product >> 8);
+        }
     }
     static void unpack_6bit(const std::uint8_t* p, std::uint8_t* scales, std::uint8_t* minima)
     {

@@ -293,6 +293,7 @@ ActTileOut Activations::out(Form& form, const Span& span, std::size_t block, std
     to.scales = from(form.scales, 1);
     to.bias = from(form.bias, block == 32 ? kBiasRows32 : kBiasRows256);
     to.pairs = block == 32 ? nullptr : from(form.pairs, 4);
+    to.rows = form.rows_used ? from(form.rows, block) : nullptr;
     return to;
 }
 
@@ -300,6 +301,9 @@ void Activations::fill(const Kernels& kernels, ThreadPool& pool, const float* x,
 {
     // A piece of work: so many columns of a tile, whole blocks of every form.
     constexpr std::size_t kPieceColumns = 768;
+    per_256_.rows_used = per_256_.used && tokens_ > kDirectTokens && kernels.has_tiles();
+    const std::size_t rows_size = tokens_ * columns_ + (kTileTokens - 1) * 256;
+    if (per_256_.rows_used && per_256_.rows.size() < rows_size) per_256_.rows.resize(rows_size);
     const std::size_t pieces_per_tile = (columns_ + kPieceColumns - 1) / kPieceColumns;
     const std::size_t grain = tokens_ == 1 ? pieces_per_tile : 1;
     pool.run(tiles_.size() * pieces_per_tile, grain, [&](std::size_t begin, std::size_t end, unsigned) {
@@ -345,6 +349,7 @@ ActTile Activations::tile(std::size_t i, ActForm form) const
     tile.bias =
         from.bias.data() + span.first * (columns_ / block) * (block == 32 ? kBiasRows32 : kBiasRows256);
     tile.pairs = from.pairs.data() + span.first * (columns_ / block) * 4;
+    if (from.rows_used) tile.rows = from.rows.data() + span.first * columns_;
     return tile;
 }
 
@@ -363,8 +368,10 @@ void multiply(ThreadPool& pool, const Kernels& kernels, UnpackSpace& space, cons
     for (const Product& product : products) panels += product.matrix->panels();
     const std::size_t grain = std::max<std::size_t>(1, panels / (pool.threads() * 16));
     const bool direct = activations.tokens() <= kDirectTokens;
+    const bool tiles = !direct && kernels.has_tiles();
 
     pool.run(panels, grain, [&](std::size_t begin, std::size_t end, unsigned thread) {
+        if (tiles) kernels.enter_tiles();
         std::size_t first = 0;  // number of the first panel of `product`
         for (const Product& product : products) {
             const Matrix& m = *product.matrix;
@@ -390,6 +397,7 @@ void multiply(ThreadPool& pool, const Kernels& kernels, UnpackSpace& space, cons
             }
             first += m.panels();
         }
+        if (tiles) kernels.leave_tiles();
     });
 }
 

@@ -101,6 +101,8 @@ private:
         std::vector<float> scales;
         std::vector<std::int32_t> bias;
         std::vector<std::int32_t> pairs;
+        bool rows_used = false;
+        std::vector<std::int8_t> rows;
     };
     // Columns [first, past) of a tile.
     void fill(const Kernels& kernels, const Span& span, std::size_t first, std::size_t past, const float* x,

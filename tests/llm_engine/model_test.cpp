@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "kernels_emulated_tiles.hpp"
 #include "tiny_forward.hpp"
 #include "tiny_model.hpp"
 
@@ -19,7 +20,11 @@ using test::TinyOptions;
 
 struct Loaded {
     explicit Loaded(const TinyOptions& options, unsigned threads = 1, Isa isa = Isa::best)
-        : bytes(test::tiny_model(options)), model(file, read_shape(file, 4096), threads, kernels_for(isa))
+        : Loaded(options, threads, kernels_for(isa))
+    {
+    }
+    Loaded(const TinyOptions& options, unsigned threads, const Kernels& kernels)
+        : bytes(test::tiny_model(options)), model(file, read_shape(file, 4096), threads, kernels)
     {
     }
     std::string bytes;
@@ -117,6 +122,30 @@ TEST(Forward, EveryFamilysBitsDependOnNeitherInstructionSetNorSteps)
             ASSERT_EQ(got.size(), expected.size());
             EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0)
                 << name_of(options) << ' ' << isa_name(isa);
+        }
+    }
+}
+
+// With the types that tiles multiply, and enough tokens in a step that they do.
+TEST(Forward, EveryFamilysBitsAreTheSameByTiles)
+{
+    for (TinyOptions options : test::tiny_families()) {
+        options.width = options.inner = 256;
+        options.head_size = 0;  // the heads together are 256 wide
+        options.layers = 1;
+        const std::vector<TokenId> tokens = random_tokens(64, 30, 6);
+        for (const auto& [matrices, others] : {std::pair{TensorType::q4_k, TensorType::q6_k},
+                                               std::pair{TensorType::q5_k, TensorType::iq4_xs}}) {
+            options.matrices = matrices;
+            options.others = others;
+            Loaded vectors(options);
+            Loaded tiles(options, 3, test::kernels_emulated_tiles());
+            const std::vector<float> expected = run(vectors.model, tokens, 512);
+            const std::vector<float> got =
+                run(tiles.model, tokens, tiles.model.shape().family->causal ? 40 : 512);
+            ASSERT_EQ(got.size(), expected.size());
+            EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0)
+                << name_of(options);
         }
     }
 }
