@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <random>
@@ -223,6 +224,26 @@ TEST(ProductByTiles, EveryColumnMeetsItsOwnActivation)
             expect_tiles_give_the_bits_of_plain_code(matrix, x, 1,
                                                      name_of(type) + " from " + std::to_string(first));
         }
+    }
+}
+
+// Only AVX-512 is needed to unpack what AMX multiplies.
+TEST(ProductByTiles, PanelsAreUnpackedAsInPlainCode)
+{
+    const std::vector<Isa> isas = available_isas();
+    if (std::ranges::find(isas, Isa::avx512) == isas.end()) GTEST_SKIP() << "this processor has no AVX-512";
+    std::mt19937 random(7);
+    for (const TensorType type : kTypes) {
+        const TypeKernels& plain = kernels_emulated_tiles().of(type);
+        const TypeKernels& vectors = kKernelsAmx.of(type);
+        std::vector<std::uint8_t> panel(panel_bytes(type, 512));
+        for (std::uint8_t& byte : panel) byte = static_cast<std::uint8_t>(random());
+        ASSERT_EQ(vectors.unpacked_bytes_per_256, plain.unpacked_bytes_per_256);
+        std::vector<std::uint8_t> expected(2 * plain.unpacked_bytes_per_256);
+        std::vector<std::uint8_t> got(expected.size());
+        plain.unpack(panel.data(), 512, expected.data());
+        vectors.unpack(panel.data(), 512, got.data());
+        EXPECT_EQ(got, expected) << name_of(type);
     }
 }
 
