@@ -522,7 +522,7 @@ std::unique_ptr<Engine> open_engine(const std::filesystem::path& model, const En
 {
     kernels_for(options.isa);  // refuse before the long work
     const Gguf file = Gguf::open(model, options.sha256);
-    const ModelShape shape = read_shape(file, options.context_tokens);
+    const ModelShape shape = read_shape(file, options.context_tokens, options.kv);
     std::vector<Adapter> adapters = open_adapters(options, shape);
     ModelInfo info = describe(file, shape, options, model, adapters);
     check_memory(model, info.memory, available_memory());

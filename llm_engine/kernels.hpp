@@ -37,6 +37,15 @@
 // sum and weighted values; chunks are merged in ascending order, by whichever thread. Keys of a chunk lie
 // transposed in groups of 16 positions (lane = position), values by position (lane = dimension).
 //
+// A value in 8 bits has one scale, a key one for every 8 dimensions: keys of some families are a hundred
+// times larger in a few dimensions than in the others, for which integers of one scale would be too coarse.
+// What meets the bytes is int16: the query, with a scale of its own, and for values the weights of the
+// chunk's positions times their scales, with one scale. The products are then exact int32, two bytes of a
+// lane at a time (a key's of two dimensions, the values' of two positions):
+//     acc    = fma(d_k, float(sum k q), acc)    per 8
+//     score  = acc * d_q
+//     out    = float(sum v w) * d_w             per chunk
+//
 // A further instruction set is one more file like kernels_avx2.cpp: a struct Lanes, the body, the table. One
 // that adds tile registers gives their functions too, as kernels_avx512.cpp does for AMX.
 #pragma once
@@ -53,6 +62,8 @@ inline constexpr std::size_t kPanelRows = 16;
 inline constexpr std::size_t kTileTokens = 12;
 inline constexpr std::size_t kChunkPositions = 256;
 inline constexpr std::size_t kAttendQueries = 12;
+inline constexpr std::size_t kHeadSizeMax = 1024;
+inline constexpr std::size_t kKeyBlock = 8;  // dimensions of a key in 8 bits that share a scale
 
 // What a weight type wants of the activations.
 enum class ActForm : std::uint8_t { plain, per_32, per_256 };
@@ -98,17 +109,21 @@ struct TypeKernels {
 
 // A chunk's share of attention for T queries of one key/value head.
 struct AttendChunk {
+    KvType type = KvType::f16;
     unsigned queries = 0;                   // T: 1, 2, 4, 6, 8 or 12
     std::size_t head_size = 0;              // a multiple of 16
     float cap = 0;                          // scores s become cap * tanh(s / cap); 0: no cap
-    const float* q = nullptr;               // [head_size][T], scaled
-    const std::uint16_t* keys = nullptr;    // f16 [16][head_size][16]
-    const std::uint16_t* values = nullptr;  // f16 [256][head_size]
-    const int* begin = nullptr;             // [T] first position of the chunk that the query sees, and
-    const int* end = nullptr;               // [T] one past the last
-    float* maximum = nullptr;               // [T] out; -infinity where it sees nothing
-    float* sum = nullptr;                   // [T] out
-    float* out = nullptr;                   // [T][head_size]
+    const float* q = nullptr;               // f16: [head_size][T], scaled
+    const std::int32_t* q_pairs = nullptr;  // q8: [head_size / 2][T], two int16 each, and
+    const float* q_scales = nullptr;        // [T] what they are to be multiplied with
+    // Of 16 positions at a time, as KvShape says.
+    const std::uint8_t* keys = nullptr;
+    const std::uint8_t* values = nullptr;
+    const int* begin = nullptr;  // [T] first position of the chunk that the query sees, and
+    const int* end = nullptr;    // [T] one past the last
+    float* maximum = nullptr;    // [T] out; -infinity where it sees nothing
+    float* sum = nullptr;        // [T] out
+    float* out = nullptr;        // [T][head_size]
 };
 
 struct Kernels {
@@ -131,6 +146,10 @@ struct Kernels {
     void (*soft_cap)(const float* x, std::size_t n, float cap, float* out);  // cap * tanh(x / cap)
     void (*l2_normalize)(const float* x, std::size_t n, float* out);
     void (*to_half)(const float* x, std::size_t n, std::uint16_t* out);
+    // The integers nearest to x / scale, with the scale that brings the largest to 127 (an f16) or to 32767
+    // (returned).
+    void (*to_bytes)(const float* x, std::size_t n, std::int8_t* out, std::uint16_t* scale);
+    float (*to_shorts)(const float* x, std::size_t n, std::int16_t* out);
 
     void (*attend)(const AttendChunk& chunk);
     // Adds a chunk's (maximum, sum, out) to a running one that starts as (-infinity, 0, 0).

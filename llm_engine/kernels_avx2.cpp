@@ -85,6 +85,11 @@ struct Lanes {
         _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(a));
         _mm_storel_epi64(reinterpret_cast<__m128i*>(p + 8), _mm256_castsi256_si128(b));
     }
+    static void store_low_shorts(std::int16_t* p, F x)
+    {
+        const __m256i both = _mm256_packs_epi32(low_short(x.a), low_short(x.b));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(both, 0xd8));
+    }
     static float reduce_add(F x)
     {
         const __m256 by8 = _mm256_add_ps(x.a, x.b);
@@ -112,6 +117,12 @@ struct Lanes {
     {
         return {_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))),
                 _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8)))};
+    }
+    // 32 bytes as int16, two to a lane.
+    static I load_pairs(const std::int8_t* p)
+    {
+        return {_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
+                _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16)))};
     }
     static I join16(I low, I high)
     {
@@ -214,6 +225,10 @@ private:
         const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, one), 23);
         const __m256i subnormal = _mm256_slli_epi32(_mm256_add_epi32(e, one), 21);
         return _mm256_castsi256_ps(_mm256_max_epi32(normal, subnormal));
+    }
+    static __m256i low_short(__m256 x)
+    {
+        return _mm256_srai_epi32(_mm256_slli_epi32(_mm256_castps_si256(x), 16), 16);
     }
     static __m256 between(__m256i lanes, int begin, int end)
     {

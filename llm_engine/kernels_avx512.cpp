@@ -72,6 +72,10 @@ struct Lanes {
     {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(x)));
     }
+    static void store_low_shorts(std::int16_t* p, F x)
+    {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(_mm512_castps_si512(x)));
+    }
     static float reduce_add(F x)
     {
         const __m256 low = _mm512_castps512_ps256(x);
@@ -102,6 +106,11 @@ struct Lanes {
     }
     // low + 256 * high
     static I join_planes(I low, I high) { return _mm512_add_epi32(low, _mm512_slli_epi32(high, 8)); }
+    // 32 bytes as int16, two to a lane.
+    static I load_pairs(const std::int8_t* p)
+    {
+        return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    }
     static I join16(I low, I high) { return _mm512_or_si512(low, _mm512_slli_epi32(high, 16)); }
     static I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
     static I mul_int(I a, I b) { return _mm512_mullo_epi32(a, b); }

@@ -258,29 +258,96 @@ void to_half(const float* x, std::size_t n, std::uint16_t* out)
     }
 }
 
+// The scale is rounded before it is used, so that only the integers are inexact. A half's steps may be so
+// coarse that the integers would leave their range.
+void to_bytes(const float* x, std::size_t n, std::int8_t* out, std::uint16_t* scale)
+{
+    constexpr float kLargest = 65504.0f;
+    const float wanted = largest_magnitude(x, n) / 127.0f;
+    alignas(64) std::uint16_t halves[16];
+    alignas(64) float lanes[16];
+    Lanes::store_half(halves, Lanes::set1(wanted < kLargest ? wanted : kLargest));
+    Lanes::store(lanes, Lanes::load_half(halves));
+    *scale = halves[0];
+    const F inverse = Lanes::set1(lanes[0] > 0 ? 1.0f / lanes[0] : 0.0f);
+    for (std::size_t i = 0; i < n; i += 16) {
+        const F scaled = Lanes::max(Lanes::mul(Lanes::load(x + i), inverse), Lanes::set1(-127.0f));
+        const F within = Lanes::min(scaled, Lanes::set1(127.0f));
+        Lanes::store_low_bytes(out + i, Lanes::add(within, Lanes::set1(kRounder)));
+    }
+}
+
+float to_shorts(const float* x, std::size_t n, std::int16_t* out)
+{
+    const float largest = largest_magnitude(x, n);
+    const F inverse = Lanes::set1(largest > 0 ? 32767.0f / largest : 0.0f);
+    for (std::size_t i = 0; i < n; i += 16) {
+        const F scaled = Lanes::mul(Lanes::load(x + i), inverse);
+        Lanes::store_low_shorts(out + i, Lanes::add(scaled, Lanes::set1(kRounder)));
+    }
+    return largest / 32767.0f;
+}
+
 // --- attention ---------------------------------------------------------------------------------------------
 
+using Scores = float[kChunkPositions];  // of a query, and then their exponentials
+
+// Positions that any query sees, from a whole 16.
+struct Span {
+    int begin, end;
+};
 template <int T>
-void attend_tile(const AttendChunk& c)
+Span seen_by_any(const AttendChunk& c)
 {
-    const F nothing = Lanes::set1(-__builtin_inff());
-    int begin = static_cast<int>(kChunkPositions);
-    int end = 0;
+    Span seen{static_cast<int>(kChunkPositions), 0};
     for (int t = 0; t < T; ++t) {
         if (c.begin[t] >= c.end[t]) continue;
-        if (c.begin[t] < begin) begin = c.begin[t];
-        if (c.end[t] > end) end = c.end[t];
+        if (c.begin[t] < seen.begin) seen.begin = c.begin[t];
+        if (c.end[t] > seen.end) seen.end = c.end[t];
     }
-    begin -= begin % 16;
+    seen.begin -= seen.begin % 16;
+    return seen;
+}
 
-    alignas(64) float scores[T][kChunkPositions];
+// Files the scores of 16 positions with a query.
+[[gnu::always_inline]] inline void keep_scores(const AttendChunk& c, int t, int first, F score,
+                                               Scores& scores, F& largest)
+{
+    const F capped = c.cap == 0 ? score : soft_cap_lanes(score, Lanes::set1(c.cap));
+    const F seen =
+        Lanes::keep_between(capped, c.begin[t] - first, c.end[t] - first, Lanes::set1(-__builtin_inff()));
+    Lanes::store(scores + first, seen);
+    largest = Lanes::max(seen, largest);
+}
+
+void exponentials(const AttendChunk& c, int t, Span seen, F largest, Scores& scores)
+{
+    c.maximum[t] = Lanes::reduce_max(largest);
+    F sum = Lanes::zero();
+    // A query that sees nothing here gets weights of exactly 0.
+    const F top = Lanes::set1(c.begin[t] < c.end[t] ? c.maximum[t] : 0.0f);
+    for (int first = seen.begin; first < seen.end; first += 16) {
+        const F p = exp_lanes(Lanes::sub(Lanes::load(scores + first), top));
+        Lanes::store(scores + first, p);
+        sum = Lanes::add(sum, p);
+    }
+    c.sum[t] = Lanes::reduce_add(sum);
+}
+
+template <int T>
+void attend_halves(const AttendChunk& c)
+{
+    const Span seen = seen_by_any<T>(c);
+    alignas(64) Scores scores[T];
     F largest[T];
-    for (int t = 0; t < T; ++t) largest[t] = nothing;
-    for (int first = begin; first < end; first += 16) {
+    for (int t = 0; t < T; ++t) largest[t] = Lanes::set1(-__builtin_inff());
+    const auto* const keys = reinterpret_cast<const std::uint16_t*>(c.keys);
+    const auto* const values = reinterpret_cast<const std::uint16_t*>(c.values);
+    for (int first = seen.begin; first < seen.end; first += 16) {
         F acc[T];
         JIPHYEON_UNROLL(12)
         for (int t = 0; t < T; ++t) acc[t] = Lanes::zero();
-        const std::uint16_t* key = c.keys + static_cast<std::size_t>(first) * c.head_size;
+        const std::uint16_t* key = keys + static_cast<std::size_t>(first) * c.head_size;
         const float* q = c.q;
         for (std::size_t d = 0; d < c.head_size; ++d, key += 16, q += T) {
             const F k = Lanes::load_half(key);
@@ -288,31 +355,15 @@ void attend_tile(const AttendChunk& c)
             for (int t = 0; t < T; ++t) acc[t] = Lanes::fma(k, Lanes::set1(q[t]), acc[t]);
         }
         JIPHYEON_UNROLL(12)
-        for (int t = 0; t < T; ++t) {
-            const F score = c.cap == 0 ? acc[t] : soft_cap_lanes(acc[t], Lanes::set1(c.cap));
-            const F seen = Lanes::keep_between(score, c.begin[t] - first, c.end[t] - first, nothing);
-            Lanes::store(scores[t] + first, seen);
-            largest[t] = Lanes::max(seen, largest[t]);
-        }
+        for (int t = 0; t < T; ++t) keep_scores(c, t, first, acc[t], scores[t], largest[t]);
     }
-    for (int t = 0; t < T; ++t) {
-        c.maximum[t] = Lanes::reduce_max(largest[t]);
-        F sum = Lanes::zero();
-        // A query that sees nothing here gets weights of exactly 0.
-        const F top = Lanes::set1(c.begin[t] < c.end[t] ? c.maximum[t] : 0.0f);
-        for (int first = begin; first < end; first += 16) {
-            const F p = exp_lanes(Lanes::sub(Lanes::load(scores[t] + first), top));
-            Lanes::store(scores[t] + first, p);
-            sum = Lanes::add(sum, p);
-        }
-        c.sum[t] = Lanes::reduce_add(sum);
-    }
+    for (int t = 0; t < T; ++t) exponentials(c, t, seen, largest[t], scores[t]);
     for (std::size_t d = 0; d < c.head_size; d += 16) {
         F acc[T];
         JIPHYEON_UNROLL(12)
         for (int t = 0; t < T; ++t) acc[t] = Lanes::zero();
-        const std::uint16_t* value = c.values + static_cast<std::size_t>(begin) * c.head_size + d;
-        for (int i = begin; i < end; ++i, value += c.head_size) {
+        const std::uint16_t* value = values + static_cast<std::size_t>(seen.begin) * c.head_size + d;
+        for (int i = seen.begin; i < seen.end; ++i, value += c.head_size) {
             const F v = Lanes::load_half(value);
             JIPHYEON_UNROLL(12)
             for (int t = 0; t < T; ++t) acc[t] = Lanes::fma(v, Lanes::set1(scores[t][i]), acc[t]);
@@ -320,6 +371,91 @@ void attend_tile(const AttendChunk& c)
         for (int t = 0; t < T; ++t)
             Lanes::store(c.out + static_cast<std::size_t>(t) * c.head_size + d, acc[t]);
     }
+}
+
+template <int T>
+void attend_bytes(const AttendChunk& c)
+{
+    const Span seen = seen_by_any<T>(c);
+    alignas(64) Scores scores[T];
+    F largest[T];
+    for (int t = 0; t < T; ++t) largest[t] = Lanes::set1(-__builtin_inff());
+    // So many bytes of a block of keys, and of values, belong to 16 positions.
+    constexpr std::size_t kOfKeys = 16 * (kKeyBlock + sizeof(std::uint16_t));
+    const std::size_t of_values = 16 * (c.head_size + sizeof(std::uint16_t));
+    const std::size_t blocks = c.head_size / kKeyBlock;
+    for (int first = seen.begin; first < seen.end; first += 16) {
+        const auto* key = reinterpret_cast<const std::int8_t*>(c.keys) +
+                          static_cast<unsigned>(first) / 16 * blocks * kOfKeys;
+        const std::int32_t* q = c.q_pairs;
+        F acc[T];
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) acc[t] = Lanes::zero();
+        for (std::size_t block = 0; block < blocks; ++block, key += kOfKeys) {
+            I dots[T];
+            JIPHYEON_UNROLL(12)
+            for (int t = 0; t < T; ++t) dots[t] = Lanes::zero_int();
+            for (std::size_t pair = 0; pair < kKeyBlock / 2; ++pair, q += T) {
+                const I k = Lanes::load_pairs(key + 32 * pair);
+                JIPHYEON_UNROLL(12)
+                for (int t = 0; t < T; ++t) dots[t] = Lanes::dot_pair(dots[t], k, q[t]);
+            }
+            const F scale = Lanes::load_half(reinterpret_cast<const std::uint16_t*>(key + 16 * kKeyBlock));
+            JIPHYEON_UNROLL(12)
+            for (int t = 0; t < T; ++t) acc[t] = Lanes::fma(scale, Lanes::to_float(dots[t]), acc[t]);
+        }
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) {
+            const F score = Lanes::mul(acc[t], Lanes::set1(c.q_scales[t]));
+            keep_scores(c, t, first, score, scores[t], largest[t]);
+        }
+    }
+
+    const auto values_of = [&](int first) {
+        return reinterpret_cast<const std::int8_t*>(c.values) + static_cast<unsigned>(first) / 16 * of_values;
+    };
+    alignas(64) std::int16_t weights[T][kChunkPositions];
+    float weight_scales[T];
+    for (int t = 0; t < T; ++t) {
+        exponentials(c, t, seen, largest[t], scores[t]);
+        // What was never written may be no number, even times 0.
+        for (int first = seen.begin; first < seen.end; first += 16) {
+            const auto* const scale =
+                reinterpret_cast<const std::uint16_t*>(values_of(first) + 16 * c.head_size);
+            const F weight = Lanes::mul(Lanes::load(scores[t] + first), Lanes::load_half(scale));
+            Lanes::store(scores[t] + first,
+                         Lanes::keep_between(weight, c.begin[t] - first, c.end[t] - first, Lanes::zero()));
+        }
+        const int size = seen.begin < seen.end ? (seen.end - seen.begin + 15) / 16 * 16 : 0;
+        weight_scales[t] =
+            to_shorts(scores[t] + seen.begin, static_cast<std::size_t>(size), weights[t] + seen.begin);
+    }
+    for (std::size_t d = 0; d < c.head_size; d += 16) {
+        I acc[T];
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) acc[t] = Lanes::zero_int();
+        for (int first = seen.begin; first < seen.end; first += 16) {
+            const std::int8_t* value = values_of(first) + 2 * d;
+            for (int i = first; i < first + 16; i += 2, value += 2 * c.head_size) {
+                const I v = Lanes::load_pairs(value);
+                JIPHYEON_UNROLL(12)
+                for (int t = 0; t < T; ++t) {
+                    std::int32_t pair;
+                    __builtin_memcpy(&pair, weights[t] + i, sizeof pair);
+                    acc[t] = Lanes::dot_pair(acc[t], v, pair);
+                }
+            }
+        }
+        for (int t = 0; t < T; ++t)
+            Lanes::store(c.out + static_cast<std::size_t>(t) * c.head_size + d,
+                         Lanes::mul(Lanes::to_float(acc[t]), Lanes::set1(weight_scales[t])));
+    }
+}
+
+template <int T>
+void attend_tile(const AttendChunk& c)
+{
+    c.type == KvType::q8 ? attend_bytes<T>(c) : attend_halves<T>(c);
 }
 
 void attend(const AttendChunk& chunk)
@@ -371,6 +507,8 @@ constexpr Kernels make_kernels(Isa isa)
     k.soft_cap = soft_cap;
     k.l2_normalize = l2_normalize;
     k.to_half = to_half;
+    k.to_bytes = to_bytes;
+    k.to_shorts = to_shorts;
     k.attend = attend;
     k.merge = merge;
     return k;

@@ -9,20 +9,63 @@
 
 namespace jiphyeon {
 
-// Not zeroed: attention looks at no value that was not written, and throws away the scores of such keys.
-KvPage::KvPage(const KvShape& shape)
-    : shape_(shape),
-      numbers_(std::make_unique_for_overwrite<std::uint16_t[]>(shape.page_bytes() / sizeof(std::uint16_t)))
+std::string_view kv_type_name(KvType type)
 {
+    return type == KvType::q8 ? "q8" : "f16";
+}
+
+std::optional<KvType> kv_type_from_name(std::string_view name)
+{
+    for (const KvType type : {KvType::f16, KvType::q8}) {
+        if (name == kv_type_name(type)) return type;
+    }
+    return std::nullopt;
+}
+
+// Not zeroed: what was not written counts for nothing in attention, whatever it is.
+KvPage::KvPage(const KvShape& shape)
+    : shape_(shape), bytes_(std::make_unique_for_overwrite<std::uint8_t[]>(shape.page_bytes()))
+{
+}
+
+void KvPage::store(const Kernels& kernels, std::size_t layer, std::size_t head, std::size_t position,
+                   const float* key, const float* value)
+{
+    const std::size_t size = shape_.head_size;
+    const std::size_t lane = position % 16;
+    std::uint8_t* keys = at(layer, head) + position / 16 * shape_.keys_of_16();
+    std::uint8_t* const values =
+        at(layer, head) + shape_.keys_bytes() + position / 16 * shape_.values_of_16();
+    if (shape_.type == KvType::f16) {
+        std::uint16_t halves[kHeadSizeMax];
+        kernels.to_half(key, size, halves);
+        auto* const to = reinterpret_cast<std::uint16_t*>(keys);
+        for (std::size_t d = 0; d < size; ++d) to[d * 16 + lane] = halves[d];
+        kernels.to_half(value, size, reinterpret_cast<std::uint16_t*>(values) + lane * size);
+        return;
+    }
+    std::int8_t bytes[kHeadSizeMax];
+    for (std::size_t d = 0; d < size; d += kKeyBlock, keys += 16 * (kKeyBlock + sizeof(std::uint16_t))) {
+        float block[16] = {};  // kernels take whole 16s
+        std::copy_n(key + d, kKeyBlock, block);
+        kernels.to_bytes(block, 16, bytes, reinterpret_cast<std::uint16_t*>(keys + 16 * kKeyBlock) + lane);
+        for (std::size_t i = 0; i < kKeyBlock; ++i)
+            keys[(i / 2 * 16 + lane) * 2 + i % 2] = static_cast<std::uint8_t>(bytes[i]);
+    }
+    kernels.to_bytes(value, size, bytes, reinterpret_cast<std::uint16_t*>(values + 16 * size) + lane);
+    for (std::size_t d = 0; d < size; ++d)
+        values[(lane / 2 * size + d) * 2 + lane % 2] = static_cast<std::uint8_t>(bytes[d]);
 }
 
 std::shared_ptr<KvPage> KvPage::copy(std::size_t positions) const
 {
     auto page = std::make_shared<KvPage>(shape_);
-    const std::size_t numbers = (positions + 15) / 16 * 16 * shape_.head_size;
-    for (std::size_t i = 0; i < shape_.layers * shape_.heads * 2; ++i) {
-        std::memcpy(page->numbers_.get() + i * shape_.plane(), numbers_.get() + i * shape_.plane(),
-                    numbers * sizeof(std::uint16_t));
+    const std::size_t groups = (positions + 15) / 16;
+    for (std::size_t i = 0; i < shape_.layers * shape_.heads; ++i) {
+        const std::uint8_t* const from = bytes_.get() + i * shape_.head_bytes();
+        std::uint8_t* const to = page->bytes_.get() + i * shape_.head_bytes();
+        std::memcpy(to, from, groups * shape_.keys_of_16());
+        std::memcpy(to + shape_.keys_bytes(), from + shape_.keys_bytes(), groups * shape_.values_of_16());
     }
     return page;
 }
@@ -116,7 +159,10 @@ void PrefixCache::keep(std::string_view domain, std::span<const TokenId> tokens,
         const std::lock_guard lock(mutex_);
         ++clock_;
         const auto [root, fresh] = roots_.try_emplace(std::string(domain));
-        if (fresh) root->second.identity = crypto::sha256("domain " + std::string(domain));
+        if (fresh) {
+            root->second.identity =
+                crypto::sha256(std::string(kv_type_name(shape_.type)) + " domain " + std::string(domain));
+        }
         Node* node = &root->second;
         for (std::size_t first = 0, page = 0; first < tokens.size(); first += kChunkPositions, ++page) {
             const auto mine = tokens.subspan(first, std::min(kChunkPositions, tokens.size() - first));

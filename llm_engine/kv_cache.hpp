@@ -2,8 +2,9 @@
 // kept so that a later prompt with the same beginning need not compute them again.
 //
 // A page holds 256 consecutive positions (counted from 0, as the chunks of attention) of all layers. What is
-// in it depends on nothing but the tokens up to there, so a shared page gives the same bits as a computed
-// one. Pages that belong to the tree are never written; a page that is shared only in part is copied.
+// in it depends on nothing but the tokens up to there and its type, so a shared page gives the same bits as a
+// computed one. Pages that belong to the tree are never written; a page that is shared only in part is
+// copied.
 //
 // Of pages that memory has no room for, the full ones may go to a file (page_file.hpp), where the tree still
 // knows them. Pages of two domains never meet: the tree is one for each, and a page in the file opens only
@@ -33,31 +34,46 @@ struct KvShape {
     std::size_t layers = 0;
     std::size_t heads = 0;  // of keys and values
     std::size_t head_size = 0;
+    KvType type = KvType::f16;
 
-    std::size_t plane() const
+    // Bytes that one head's keys, and values, of 16 positions take.
+    // f16: keys [head_size][16], values [16][head_size].
+    // q8: keys by kKeyBlock, each int8 [kKeyBlock / 2][16][2] and its scales f16 [16];
+    //     values int8 [8][head_size][2] and their scales f16 [16].
+    std::size_t keys_of_16() const
     {
-        return kChunkPositions * head_size;
-    }  // numbers of one head's keys, or values
-    std::size_t page_bytes() const { return layers * heads * 2 * plane() * sizeof(std::uint16_t); }
+        return type == KvType::f16 ? 32 * head_size : 16 * (head_size + head_size / kKeyBlock * 2);
+    }
+    std::size_t values_of_16() const { return type == KvType::f16 ? 32 * head_size : 16 * (head_size + 2); }
+    // Of all positions of a page.
+    std::size_t keys_bytes() const { return kChunkPositions / 16 * keys_of_16(); }
+    std::size_t head_bytes() const { return keys_bytes() + kChunkPositions / 16 * values_of_16(); }
+    std::size_t page_bytes() const { return layers * heads * head_bytes(); }
 };
 
-// f16. Keys: [16 groups][head_size][16 positions]; values: [256 positions][head_size].
+// For each layer and head the keys, then the values, of 16 times 16 positions.
 class KvPage {
 public:
     explicit KvPage(const KvShape& shape);
-    std::uint16_t* keys(std::size_t layer, std::size_t head) { return at(layer, head); }
-    std::uint16_t* values(std::size_t layer, std::size_t head) { return at(layer, head) + shape_.plane(); }
-    std::span<char> bytes() { return {reinterpret_cast<char*>(numbers_.get()), shape_.page_bytes()}; }
+    const std::uint8_t* keys(std::size_t layer, std::size_t head) const { return at(layer, head); }
+    const std::uint8_t* values(std::size_t layer, std::size_t head) const
+    {
+        return at(layer, head) + shape_.keys_bytes();
+    }
+    // key, value: shape.head_size numbers each. Threads may store different positions at once.
+    void store(const Kernels& kernels, std::size_t layer, std::size_t head, std::size_t position,
+               const float* key, const float* value);
+    std::span<char> bytes() { return {reinterpret_cast<char*>(bytes_.get()), shape_.page_bytes()}; }
     // Only what lies before `positions` need be sound in the copy.
     std::shared_ptr<KvPage> copy(std::size_t positions) const;
 
 private:
-    std::uint16_t* at(std::size_t layer, std::size_t head)
+    std::uint8_t* at(std::size_t layer, std::size_t head) const
     {
-        return numbers_.get() + (layer * shape_.heads + head) * 2 * shape_.plane();
+        return bytes_.get() + (layer * shape_.heads + head) * shape_.head_bytes();
     }
     KvShape shape_;
-    std::unique_ptr<std::uint16_t[]> numbers_;
+    std::unique_ptr<std::uint8_t[]> bytes_;
 };
 
 // Pages are shared between a sequence and the tree, and between sequences.

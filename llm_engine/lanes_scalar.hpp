@@ -173,6 +173,10 @@ struct Lanes {
     {
         for (int i = 0; i < 16; ++i) p[i] = static_cast<std::int8_t>(bits_of(x.v[i]) & 0xffu);
     }
+    static void store_low_shorts(std::int16_t* p, const F& x)
+    {
+        for (int i = 0; i < 16; ++i) p[i] = static_cast<std::int16_t>(bits_of(x.v[i]) & 0xffffu);
+    }
     static float reduce_add(const F& x)
     {
         float v[8];
@@ -207,6 +211,11 @@ struct Lanes {
     static I load_s8(const std::int8_t* p)
     {
         return each_int([&](int i) { return static_cast<std::int32_t>(p[i]); });
+    }
+    // 32 bytes as int16, two to a lane.
+    static I load_pairs(const std::int8_t* p)
+    {
+        return each_int([&](int i) { return (p[2 * i] & 0xffff) | (p[2 * i + 1] * 0x10000); });
     }
     static I join16(const I& low, const I& high)
     {

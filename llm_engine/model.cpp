@@ -184,7 +184,6 @@ void Model::store_keys_values(const Layer& layer, std::size_t plane)
         }
     };
     for_rows([&](std::size_t begin, std::size_t end, unsigned) {
-        std::vector<std::uint16_t> half(size);
         for (std::size_t i = begin; i < end; ++i) {
             const Row& row = work_.rows[i];
             float* const q = work_.q.data() + i * shape_.heads * size;
@@ -198,12 +197,8 @@ void Model::store_keys_values(const Layer& layer, std::size_t plane)
             }
             KvPage& page = *(*row.pages)[row.position / kChunkPositions];
             const std::size_t at = row.position % kChunkPositions;
-            for (std::size_t h = 0; h < shape_.kv_heads; ++h) {
-                kernels_.to_half(k + h * size, size, half.data());
-                std::uint16_t* const keys = page.keys(plane, h) + at / 16 * 16 * size + at % 16;
-                for (std::size_t d = 0; d < size; ++d) keys[d * 16] = half[d];
-                kernels_.to_half(v + h * size, size, page.values(plane, h) + at * size);
-            }
+            for (std::size_t h = 0; h < shape_.kv_heads; ++h)
+                page.store(kernels_, plane, h, at, k + h * size, v + h * size);
         }
     });
 }

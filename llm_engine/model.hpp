@@ -85,12 +85,18 @@ private:
         std::size_t window = 0;  // positions that it sees; 0: all
         Xielu xielu;
     };
+    // A thread's queries, as AttendChunk wants them, and their results.
+    struct AttendSpace {
+        std::vector<float> q, chunk_out, running;
+        std::vector<std::int32_t> q_pairs;
+        float q_scales[kAttendQueries] = {};
+    };
     // Buffers of one step, as large as the largest step so far.
     struct Work {
         std::vector<Row> rows;
         std::vector<float> hidden, normed, q, k, v, attended, projected, gate, up, logits;
         Activations activations;
-        std::vector<std::vector<float>> attention;  // by thread
+        std::vector<AttendSpace> attention;  // by thread
         std::vector<float> partial;
     };
     struct QueryTile;
@@ -126,8 +132,9 @@ private:
     void keep_rows(std::span<const std::size_t> wanted);
     void attend(const Layer& layer, std::size_t plane);
     void attend_tile(const Layer& layer, std::size_t plane, const QueryTile& tile, unsigned thread);
+    void place_query(const QueryTile& tile, unsigned i, AttendSpace& space) const;
     void attend_chunk_of_tile(const Layer& layer, std::size_t plane, const QueryTile& tile, std::size_t chunk,
-                              float* q, float* maximum, float* sum, float* out);
+                              AttendChunk task) const;
     std::pair<std::size_t, std::size_t> seen_by(const Row& row, const Layer& layer) const;
     void feed_forward(const Layer& layer, const float* in);
     void activate(const Layer& layer, float* gate, float* up) const;

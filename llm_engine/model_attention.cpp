@@ -1,6 +1,7 @@
 // Attention of one step: its queries are shared out in tiles of up to 12 that have a key/value head in
 // common, as the kernel wants them. Each tile goes over the chunks of positions in ascending order.
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "model.hpp"
@@ -60,30 +61,39 @@ void Model::attend_tile(const Layer& layer, std::size_t plane, const QueryTile& 
 {
     const std::size_t size = shape_.head_size;
     const std::size_t group = shape_.heads / shape_.kv_heads;
-    std::vector<float>& space = work_.attention[thread];
-    if (space.size() < 3 * kAttendQueries * size) space.resize(3 * kAttendQueries * size);
-    float* const q = space.data();
-    float* const chunk_out = q + kAttendQueries * size;
-    float* const running = chunk_out + kAttendQueries * size;
-
-    std::fill(space.begin(), space.end(), 0.0f);
-    for (unsigned i = 0; i < tile.queries; ++i) {
-        const std::size_t query = tile.first + i;
-        const std::size_t head = tile.kv_head * group + query % group;
-        const float* const from = work_.q.data() + ((tile.row + query / group) * shape_.heads + head) * size;
-        for (std::size_t d = 0; d < size; ++d) q[d * tile.padded + i] = from[d] * shape_.attention_scale;
+    AttendSpace& space = work_.attention[thread];
+    space.chunk_out.resize(kAttendQueries * size);
+    space.running.assign(kAttendQueries * size, 0.0f);
+    if (shape_.kv_type == KvType::f16) {
+        space.q.assign(kAttendQueries * size, 0.0f);
+    } else {
+        space.q_pairs.assign(kAttendQueries * size / 2, 0);
     }
+    for (unsigned i = 0; i < tile.queries; ++i) place_query(tile, i, space);
+
+    float chunk_maximum[kAttendQueries];
+    float chunk_sum[kAttendQueries];
+    AttendChunk task;
+    task.type = shape_.kv_type;
+    task.queries = tile.padded;
+    task.head_size = size;
+    task.cap = shape_.attention_cap;
+    task.q = space.q.data();
+    task.q_pairs = space.q_pairs.data();
+    task.q_scales = space.q_scales;
+    task.maximum = chunk_maximum;
+    task.sum = chunk_sum;
+    task.out = space.chunk_out.data();
+
     float maximum[kAttendQueries];
     float sum[kAttendQueries];
     std::fill_n(maximum, kAttendQueries, -std::numeric_limits<float>::infinity());
     std::fill_n(sum, kAttendQueries, 0.0f);
     for (std::size_t chunk = tile.begin / kChunkPositions; chunk * kChunkPositions < tile.end; ++chunk) {
-        float chunk_maximum[kAttendQueries];
-        float chunk_sum[kAttendQueries];
-        attend_chunk_of_tile(layer, plane, tile, chunk, q, chunk_maximum, chunk_sum, chunk_out);
+        attend_chunk_of_tile(layer, plane, tile, chunk, task);
         for (unsigned i = 0; i < tile.queries; ++i) {
-            kernels_.merge(&maximum[i], &sum[i], running + i * size, chunk_maximum[i], chunk_sum[i],
-                           chunk_out + i * size, size);
+            kernels_.merge(&maximum[i], &sum[i], space.running.data() + i * size, chunk_maximum[i],
+                           chunk_sum[i], space.chunk_out.data() + i * size, size);
         }
     }
     for (unsigned i = 0; i < tile.queries; ++i) {
@@ -91,12 +101,31 @@ void Model::attend_tile(const Layer& layer, std::size_t plane, const QueryTile& 
         const std::size_t head = tile.kv_head * group + query % group;
         float* const to = work_.attended.data() + ((tile.row + query / group) * shape_.heads + head) * size;
         const float share = 1.0f / sum[i];
-        for (std::size_t d = 0; d < size; ++d) to[d] = running[i * size + d] * share;
+        for (std::size_t d = 0; d < size; ++d) to[d] = space.running[i * size + d] * share;
     }
 }
 
+// Puts query i of the tile beside the others.
+void Model::place_query(const QueryTile& tile, unsigned i, AttendSpace& space) const
+{
+    const std::size_t size = shape_.head_size;
+    const std::size_t group = shape_.heads / shape_.kv_heads;
+    const std::size_t query = tile.first + i;
+    const std::size_t head = tile.kv_head * group + query % group;
+    const float* const from = work_.q.data() + ((tile.row + query / group) * shape_.heads + head) * size;
+    if (shape_.kv_type == KvType::f16) {
+        for (std::size_t d = 0; d < size; ++d)
+            space.q[d * tile.padded + i] = from[d] * shape_.attention_scale;
+        return;
+    }
+    std::int16_t shorts[kHeadSizeMax];
+    space.q_scales[i] = kernels_.to_shorts(from, size, shorts) * shape_.attention_scale;
+    for (std::size_t pair = 0; pair < size / 2; ++pair)
+        std::memcpy(&space.q_pairs[pair * tile.padded + i], shorts + 2 * pair, sizeof(std::int32_t));
+}
+
 void Model::attend_chunk_of_tile(const Layer& layer, std::size_t plane, const QueryTile& tile,
-                                 std::size_t chunk, float* q, float* maximum, float* sum, float* out)
+                                 std::size_t chunk, AttendChunk task) const
 {
     const std::size_t group = shape_.heads / shape_.kv_heads;
     int begin[kAttendQueries] = {};
@@ -110,19 +139,11 @@ void Model::attend_chunk_of_tile(const Layer& layer, std::size_t plane, const Qu
         begin[i] = within(first);
         end[i] = within(past);
     }
-    KvPage& page = *(*work_.rows[tile.row].pages)[chunk];
-    AttendChunk task;
-    task.queries = tile.padded;
-    task.head_size = shape_.head_size;
-    task.cap = shape_.attention_cap;
-    task.q = q;
+    const KvPage& page = *(*work_.rows[tile.row].pages)[chunk];
     task.keys = page.keys(plane, tile.kv_head);
     task.values = page.values(plane, tile.kv_head);
     task.begin = begin;
     task.end = end;
-    task.maximum = maximum;
-    task.sum = sum;
-    task.out = out;
     kernels_.attend(task);
 }
 

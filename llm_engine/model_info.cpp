@@ -162,6 +162,7 @@ ModelInfo describe(const Gguf& file, const ModelShape& shape, const EngineOption
     info.embeds = !shape.generates() && !info.reranks;
     info.embedding_size = info.embeds ? shape.vector_size : 0;
     info.replayable = true;
+    info.kv = shape.kv_type;
     for (std::size_t i = 0; i < adapters.size(); ++i) {
         const Gguf& own = adapters[i].file();
         const std::string name = options.adapters[i].file.filename().string();
@@ -194,7 +195,7 @@ std::array<std::uint8_t, 32> hash_model(const std::filesystem::path& model)
 ModelInfo inspect_model(const std::filesystem::path& model, const EngineOptions& options)
 {
     const Gguf file = Gguf::open(model, options.sha256);
-    const ModelShape shape = read_shape(file, options.context_tokens);
+    const ModelShape shape = read_shape(file, options.context_tokens, options.kv);
     return describe(file, shape, options, model, open_adapters(options, shape));
 }
 

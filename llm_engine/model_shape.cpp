@@ -165,7 +165,7 @@ void read_sizes(const Keys& keys, std::size_t context_max, ModelShape& shape)
     if (keys.count("attention.value_length", 1024, shape.head_size) != shape.head_size) {
         unsupported("values of another size than keys");
     }
-    if (shape.head_size % 16 != 0 || shape.head_size > 1024) {
+    if (shape.head_size % 16 != 0 || shape.head_size > kHeadSizeMax) {
         unsupported("heads of " + std::to_string(shape.head_size));
     }
     if (shape.width % 16 != 0 || shape.inner % 16 != 0) unsupported("a width that is no multiple of 16");
@@ -335,9 +335,10 @@ bool ModelShape::rotates(std::size_t layer) const
     return family->positions != Positions::learned;
 }
 
-ModelShape read_shape(const Gguf& file, std::size_t context_max)
+ModelShape read_shape(const Gguf& file, std::size_t context_max, KvType kv_type)
 {
     ModelShape shape;
+    shape.kv_type = kv_type;
     shape.family = &find_family(file);
     const Keys keys(file);
     shape.placement = read_placement(file, keys, *shape.family);
@@ -360,7 +361,14 @@ ModelShape read_shape(const Gguf& file, std::size_t context_max)
     }
     if (shape.vector_size % 16 != 0 || shape.vector_size > (1u << 16)) unsupported("the size of vectors");
     if (shape.pooling == Pooling::rank) shape.vector_size = 1;
-    if (!shape.generates()) shape.context = std::min(shape.context, Model::kStepRows);
+    if (!shape.generates()) {
+        shape.context = std::min(shape.context, Model::kStepRows);
+        // Their pages live for one step, so that there is nothing to save.
+        if (kv_type != KvType::f16) {
+            unsupported("keys and values in " + std::string(kv_type_name(kv_type)) +
+                        " of a model that does not generate");
+        }
+    }
     return shape;
 }
 

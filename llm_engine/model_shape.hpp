@@ -102,15 +102,17 @@ struct ModelShape {
     float logit_scale = 1;
     Pooling pooling = Pooling::none;
     std::size_t vector_size = 0;  // of a text's vector; 1: its score
+    KvType kv_type = KvType::f16;
 
     // Predicts tokens; else it makes one vector of a text.
     bool generates() const { return family->generates && pooling == Pooling::none; }
     bool rotates(std::size_t layer) const;
     // A text that becomes a vector is computed in one step, layer by layer in the same pages.
-    KvShape kv() const { return {generates() ? layers : 1, kv_heads, head_size}; }
+    KvShape kv() const { return {generates() ? layers : 1, kv_heads, head_size, kv_type}; }
 };
 
-// Reads and checks the keys. Throws EngineError: unsupported, malformed.
-ModelShape read_shape(const Gguf& file, std::size_t context_max);
+// Reads and checks the keys. Throws EngineError: unsupported (also q8 for a model that does not generate),
+// malformed.
+ModelShape read_shape(const Gguf& file, std::size_t context_max, KvType kv_type = KvType::f16);
 
 }  // namespace jiphyeon

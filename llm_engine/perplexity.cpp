@@ -84,7 +84,7 @@ Perplexity measure_perplexity(const std::filesystem::path& path, std::string_vie
                               const PerplexityOptions& options)
 {
     const Gguf file = Gguf::open(path, std::nullopt);
-    const ModelShape shape = read_shape(file, options.context_tokens);
+    const ModelShape shape = read_shape(file, options.context_tokens, options.kv);
     EngineOptions engine;
     engine.context_tokens = options.context_tokens;
     engine.prefix_cache_bytes = 0;

@@ -178,6 +178,7 @@ void fields(Io& io, V& value)
     io.field(value.options.threads);
     io.choice(value.options.isa, Isa::amx);
     io.size(value.options.context_tokens);
+    io.choice(value.options.kv, KvType::q8);
     io.size(value.options.prefix_cache_bytes);
     io.size(value.options.prefix_disk_bytes);
     io.field(value.options.prefix_disk_folder);
@@ -211,6 +212,7 @@ void fields(Io& io, V& value)
     io.field(info.embeds);
     io.field(info.reranks);
     io.field(info.replayable);
+    io.choice(info.kv, KvType::q8);
     list(io, info.adapters, 40, [&io](auto& adapter) {
         io.field(adapter.name);
         io.field(adapter.sha256);

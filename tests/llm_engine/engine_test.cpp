@@ -398,6 +398,35 @@ TEST(Engine, FilesThatCannotBeOpenedAreRefusedForTheRightReason)
     EXPECT_EQ(kind_of([&] { open_engine(unknown.path(), {}); }), EngineError::Kind::unsupported);
 }
 
+TEST(Engine, KeysAndValuesInBytesAreAnotherModelInLessMemory)
+{
+    const ModelFile file(generator());
+    const EngineOptions halves{.prefix_cache_bytes = 0};
+    const EngineOptions bytes{.kv = KvType::q8, .prefix_cache_bytes = 0};
+    const MemoryNeed need = inspect_model(file.path(), halves).memory;
+    const ModelInfo info = inspect_model(file.path(), bytes);
+    EXPECT_EQ(info.kv, KvType::q8);
+    EXPECT_EQ(info.memory.weights, need.weights);
+    EXPECT_LT(info.memory.caches, need.caches * 58 / 100);
+    const auto engine = open_engine(file.path(), bytes);
+    const GenerateRequest request = request_of(*engine, "대한민국", 8);
+    const Generated first = engine->generate(request, {});
+    EXPECT_EQ(result_of(engine->generate(request, {})), result_of(first));
+    EXPECT_NE(open_engine(file.path(), halves)->generate(request, {}).logits_hash, first.logits_hash);
+}
+
+TEST(Engine, KeysAndValuesInBytesAreOnlyForModelsThatGenerate)
+{
+    const ModelFile file(encoder());
+    try {
+        open_engine(file.path(), {.kv = KvType::q8});
+        ADD_FAILURE() << "opened";
+    } catch (const EngineError& error) {
+        EXPECT_EQ(error.kind, EngineError::Kind::unsupported);
+        EXPECT_NE(std::string(error.what()).find("keys and values in q8"), std::string::npos) << error.what();
+    }
+}
+
 TEST(Engine, InspectingTellsWhatOpeningDoes)
 {
     const ModelFile file(generator());

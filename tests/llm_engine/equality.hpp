@@ -26,11 +26,12 @@ struct Way {
 };
 
 // file_folder: where pages may be put on a disk.
-inline std::vector<Way> all_ways(const std::filesystem::path& model, const std::filesystem::path& file_folder)
+inline std::vector<Way> all_ways(const std::filesystem::path& model, const std::filesystem::path& file_folder,
+                                 KvType kv = KvType::f16)
 {
     const std::size_t page_bytes =
-        read_shape(Gguf::open(model), EngineOptions{}.context_tokens).kv().page_bytes();
-    const EngineOptions plain{.threads = 2, .guess_tokens = 0};
+        read_shape(Gguf::open(model), EngineOptions{}.context_tokens, kv).kv().page_bytes();
+    const EngineOptions plain{.threads = 2, .kv = kv, .guess_tokens = 0};
     const auto with_threads = [&](unsigned threads) {
         EngineOptions options = plain;
         options.threads = threads;

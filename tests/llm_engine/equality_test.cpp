@@ -20,12 +20,13 @@ using test::Way;
 
 // The answers of each way, after all were found equal to those of the first.
 std::map<std::string, std::vector<Answer>> equal_answers(const std::filesystem::path& model,
-                                                         std::span<const std::vector<TokenId>> prompts)
+                                                         std::span<const std::vector<TokenId>> prompts,
+                                                         KvType kv = KvType::f16)
 {
     const test::TempDir folder;
     std::vector<Answer> expected;
     std::map<std::string, std::vector<Answer>> all;
-    for (const Way& way : test::all_ways(model, folder.path())) {
+    for (const Way& way : test::all_ways(model, folder.path(), kv)) {
         const std::vector<Answer> got = test::answers(model, way, prompts, expected);
         if (expected.empty()) expected = got;
         for (std::size_t i = 0; i < prompts.size(); ++i) {
@@ -37,13 +38,18 @@ std::map<std::string, std::vector<Answer>> equal_answers(const std::filesystem::
     return all;
 }
 
-class Equality : public ::testing::TestWithParam<test::TinyOptions> {};
+struct Tiny {
+    test::TinyOptions options;
+    KvType kv = KvType::f16;
+};
+
+class Equality : public ::testing::TestWithParam<Tiny> {};
 
 TEST_P(Equality, EveryWayGivesTheSameBytes)
 {
     const test::TempDir folder;
     const std::filesystem::path model = folder.path() / "tiny.gguf";
-    std::ofstream(model, std::ios::binary) << test::tiny_model(GetParam());
+    std::ofstream(model, std::ios::binary) << test::tiny_model(GetParam().options);
     const auto tokenizer = open_tokenizer(model);
     std::string text;
     for (int i = 0; text.size() < 1000; ++i) text += "제" + std::to_string(i) + "조 ";
@@ -54,7 +60,7 @@ TEST_P(Equality, EveryWayGivesTheSameBytes)
     for (std::size_t size = prompts.size(); size < 32; ++size)  // for those at once
         prompts.push_back(tokenizer->encode(text.substr(0, size)));
 
-    const auto all = equal_answers(model, prompts);
+    const auto all = equal_answers(model, prompts, GetParam().kv);
     // Each way was gone indeed.
     for (std::size_t i = 0; i < 3; ++i) {
         const std::size_t size = prompts[i].size() + tokenizer->encode(test::kBeginning).size();
@@ -73,21 +79,25 @@ TEST_P(Equality, EveryWayGivesTheSameBytes)
 
 INSTANTIATE_TEST_SUITE_P(
     , Equality, ::testing::ValuesIn([] {
-        std::vector<test::TinyOptions> chosen;
+        std::vector<Tiny> chosen;
         for (test::TinyOptions options : test::tiny_families()) {
             for (const char* name : {"llama", "qwen2", "exaone4", "gemma3", "gptneox", "phi3", "apertus"}) {
                 if (options.architecture != name || options.window == 0) continue;
                 options.matrices = options.others = TensorType::q8_0;
                 options.layers = name == std::string("gemma3") ? 6 : 4;  // a whole period of windows
-                chosen.push_back(options);
+                chosen.push_back({options});
             }
         }
-        chosen[1].width = chosen[1].inner = 256;  // the types of the real model
-        chosen[1].matrices = TensorType::q4_k;
-        chosen[1].others = TensorType::q6_k;
+        chosen[1].options.width = chosen[1].options.inner = 256;  // the types of the real model
+        chosen[1].options.matrices = TensorType::q4_k;
+        chosen[1].options.others = TensorType::q6_k;
+        for (const std::size_t i : {1u, 2u}) chosen.push_back({chosen[i].options, KvType::q8});
         return chosen;
     }()),
-    [](const auto& parameter) { return parameter.param.architecture; });
+    [](const auto& parameter) {
+        const Tiny& tiny = parameter.param;
+        return tiny.options.architecture + (tiny.kv == KvType::q8 ? "_q8" : "");
+    });
 
 TEST(RealModel, SmallPromptsGiveTheSameBytesInEveryWay)
 {

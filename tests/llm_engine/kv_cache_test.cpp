@@ -69,6 +69,50 @@ std::size_t pages_found(PrefixCache& cache, std::string_view domain, const Token
     return find_and_load(cache, domain, prompt).pages.size();
 }
 
+std::vector<float> vector_of(std::size_t position, std::size_t size)
+{
+    std::mt19937 random(static_cast<unsigned>(position));
+    std::normal_distribution<float> normal;
+    std::vector<float> out(size);
+    for (float& x : out) x = normal(random);
+    return out;
+}
+
+// In whatever order and by whichever instruction set they come.
+TEST(KvPageTest, APositionsBytesDependOnItsOwnNumbersAlone)
+{
+    for (const std::size_t size : {16u, 64u, 80u, 96u, 128u, 256u}) {
+        for (const KvType type : {KvType::f16, KvType::q8}) {
+            const KvShape shape{.layers = 2, .heads = 3, .head_size = size, .type = type};
+            const auto filled = [&](Isa isa, std::size_t step) {
+                KvPage page(shape);
+                for (std::size_t i = 0, p = 0; i < kChunkPositions; ++i, p = (p + step) % kChunkPositions) {
+                    for (std::size_t plane = 0; plane < 6; ++plane) {
+                        const auto key = vector_of(6 * p + plane, size);
+                        const auto value = vector_of(7000 + 6 * p + plane, size);
+                        page.store(kernels_for(isa), plane / 3, plane % 3, p, key.data(), value.data());
+                    }
+                }
+                return std::vector<char>(page.bytes().begin(), page.bytes().end());
+            };
+            const std::vector<char> expected = filled(Isa::scalar, 1);
+            for (const Isa isa : available_isas())
+                EXPECT_EQ(filled(isa, 77), expected) << isa_name(isa) << ' ' << kv_type_name(type) << size;
+        }
+    }
+}
+
+TEST(KvPageTest, BytesTakeLittleMoreThanHalfOfWhatHalvesTake)
+{
+    for (const std::size_t size : {64u, 80u, 96u, 128u, 256u}) {
+        const KvShape f16{.layers = 28, .heads = 2, .head_size = size};
+        const KvShape q8{.layers = 28, .heads = 2, .head_size = size, .type = KvType::q8};
+        EXPECT_EQ(f16.page_bytes(), 28 * 2 * 2 * 256 * size * 2);
+        EXPECT_LT(q8.page_bytes(), f16.page_bytes() * 58 / 100) << size;
+        EXPECT_GT(q8.page_bytes(), f16.page_bytes() / 2) << size;
+    }
+}
+
 class KvFile : public ::testing::Test {
 protected:
     std::unique_ptr<PageFile> file(std::size_t slots) const
@@ -226,6 +270,23 @@ TEST_F(PrefixCacheTest, AnotherDomainFindsNothingInTheFile)
     compute_and_keep(cache, "b", prompt_of(5000, 1));
     EXPECT_EQ(pages_found(cache, "b", prompt_of(0, 1)), 1u);
     EXPECT_EQ(pages_found(cache, "a", prompt_of(0, 1)), 1u);
+}
+
+TEST_F(PrefixCacheTest, PagesOfAnotherTypeAreOtherPages)
+{
+    const auto stored_as = [&](KvType type) {
+        KvShape shape = kShape;
+        shape.type = type;
+        PrefixCache cache(shape, shape.page_bytes(),
+                          std::make_unique<PageFile>(dir_.path(), shape.page_bytes(), 8 * kSlotBytes));
+        for (const TokenId first : {0, 9000}) {
+            const Tokens prompt = prompt_of(first, 1);
+            cache.keep("d", std::span(prompt).first(kChunkPositions), {std::make_shared<KvPage>(shape)});
+        }
+        return cache.find("d", prompt_of(0, 1)).stored.at(0).identity;
+    };
+    EXPECT_EQ(stored_as(KvType::q8), stored_as(KvType::q8));
+    EXPECT_NE(stored_as(KvType::q8), stored_as(KvType::f16));
 }
 
 TEST_F(PrefixCacheTest, ADamagedPageIsComputedAnewAndThoseBeforeItServe)

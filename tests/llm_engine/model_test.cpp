@@ -19,12 +19,13 @@ using test::run;
 using test::TinyOptions;
 
 struct Loaded {
-    explicit Loaded(const TinyOptions& options, unsigned threads = 1, Isa isa = Isa::best)
-        : Loaded(options, threads, kernels_for(isa))
+    explicit Loaded(const TinyOptions& options, unsigned threads = 1, Isa isa = Isa::best,
+                    KvType kv = KvType::f16)
+        : Loaded(options, threads, kernels_for(isa), kv)
     {
     }
-    Loaded(const TinyOptions& options, unsigned threads, const Kernels& kernels)
-        : bytes(test::tiny_model(options)), model(file, read_shape(file, 4096), threads, kernels)
+    Loaded(const TinyOptions& options, unsigned threads, const Kernels& kernels, KvType kv = KvType::f16)
+        : bytes(test::tiny_model(options)), model(file, read_shape(file, 4096, kv), threads, kernels)
     {
     }
     std::string bytes;
@@ -105,6 +106,21 @@ TEST(Forward, EveryFamilyAgreesWithTheReferenceInDouble)
                       type == TensorType::f32 ? 1e-5 : 1e-3)
                 << name_of(options);
         }
+    }
+}
+
+TEST(Forward, KeysAndValuesInBytesComeCloseInEveryFamily)
+{
+    for (TinyOptions options : test::tiny_families()) {
+        Loaded loaded(options);
+        if (!loaded.model.shape().generates()) continue;
+        Loaded in_bytes(options, 1, Isa::best, KvType::q8);
+        const std::vector<TokenId> tokens = random_tokens(24, 30, 5);
+        const auto reference = test::ReferenceModel(loaded.file).run(tokens);
+        const double error = relative_error(run(in_bytes.model, tokens, tokens.size()), reference);
+        EXPECT_LT(error, 4e-4) << name_of(options);
+        EXPECT_GT(error, relative_error(run(loaded.model, tokens, tokens.size()), reference))
+            << name_of(options) << " in halves";
     }
 }
 

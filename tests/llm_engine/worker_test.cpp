@@ -352,6 +352,7 @@ TEST(WorkerMessages, AreReadBackAndRefusedWhenCutOrLengthened)
               {.threads = 3,
                .isa = Isa::avx2,
                .context_tokens = 9,
+               .kv = KvType::q8,
                .prefix_cache_bytes = 8,
                .prefix_disk_bytes = 7,
                .prefix_disk_folder = "/자료/run"}};
@@ -365,6 +366,7 @@ TEST(WorkerMessages, AreReadBackAndRefusedWhenCutOrLengthened)
     opened.info.adapters = {{.name = "말투", .scale = 2}};
     opened.info.name = "이름";
     opened.info.embeds = true;
+    opened.info.kv = KvType::q8;
     opened.pieces = {"a", "", "한"};
     opened.ends = {2};
     check(write(6, opened), read_opened, plain);

@@ -99,6 +99,13 @@ struct AdapterInfo {
     float scale = 1;
 };
 
+// How a model holds keys and values: as halves, or as bytes with scales in little more than half of the
+// memory. The other type is as another model: its numbers differ, and are the same wherever they are
+// computed.
+enum class KvType { f16, q8 };
+std::string_view kv_type_name(KvType type);
+std::optional<KvType> kv_type_from_name(std::string_view name);
+
 struct ModelInfo {
     std::string name;                       // general.name, or the file's name
     std::string architecture;               // "qwen2", "llama", "bert", …
@@ -114,6 +121,7 @@ struct ModelInfo {
     bool embeds = false;      // has a pooling that makes one vector of a text
     bool reranks = false;     // has a head that scores a passage for a question
     bool replayable = false;  // equal requests give equal bytes
+    KvType kv = KvType::f16;
     std::vector<AdapterInfo> adapters = {};
     // Of a remote engine: the address of its server. `name` is then the model's name there, which nothing
     // proves; sha256 and file_bytes are of the file that lends it vocabulary and template.
@@ -130,6 +138,7 @@ struct EngineOptions {
     unsigned threads = 2;
     Isa isa = Isa::best;
     std::size_t context_tokens = 4096;            // cut to the model's own limit
+    KvType kv = KvType::f16;                      // q8: only of a model that generates
     std::size_t prefix_cache_bytes = 512u << 20;  // key/value pages kept after a request, shared by prefix
     // Pages that fall out of the cache, sealed in a file without a name in this folder, whose space is taken
     // when the engine opens and free when its process ends; 0: none. Changes no result.
@@ -327,6 +336,7 @@ struct PerplexityOptions {
     unsigned threads = 2;
     Isa isa = Isa::best;
     std::size_t context_tokens = 512;  // of one part; cut to the model's own limit
+    KvType kv = KvType::f16;
     std::function<void(std::size_t done, std::size_t total)> on_progress;  // parts. May throw to stop
 };
 struct Perplexity {
