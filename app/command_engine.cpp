@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 
 struct EngineCommand {
-    std::string model, prompt, query, batch, text, isa = "best";
+    std::string model, prompt, query, batch, text, isa = "best", kv = "f16";
     std::size_t max_tokens = 64, context = 4096;
     unsigned threads = 2;
     bool chat = false, special = false;
@@ -23,8 +23,10 @@ struct EngineCommand {
 
 EngineOptions options_of(const EngineCommand& command)
 {
-    EngineOptions options{
-        .threads = command.threads, .isa = *isa_from_name(command.isa), .context_tokens = command.context};
+    EngineOptions options{.threads = command.threads,
+                          .isa = *isa_from_name(command.isa),
+                          .context_tokens = command.context,
+                          .kv = *kv_type_from_name(command.kv)};
     for (const std::string& adapter : command.adapters)
         options.adapters.push_back({.file = adapter, .scale = command.adapter_scale});
     return options;
@@ -66,7 +68,8 @@ void show_inspected(const json& reply)
     const auto text = [&](const char* field) { return reply[field].get<std::string>(); };
     const json& memory = reply["memory"];
     std::cout << text("name") << "  " << text("architecture") << "  " << text("quantization")
-              << tr("  문맥 ", "  context ") << reply["context_tokens"] << "\nSHA-256 " << text("sha256")
+              << tr("  문맥 ", "  context ") << reply["context_tokens"]
+              << tr("  키와 값 ", "  keys and values ") << text("kv") << "\nSHA-256 " << text("sha256")
               << tr("\n필요한 메모리 ", "\nmemory needed ")
               << need_text({.weights = memory["weights"], .caches = memory["caches"], .work = memory["work"]})
               << tr(", 쓸 수 있는 메모리 ", ", available ")
@@ -86,6 +89,15 @@ void add_model_options(CLI::App& app, Console& console, EngineCommand& command)
     app.add_option("--isa", command.isa, "best, scalar, avx2, avx512, amx")
         ->check(CLI::IsMember({"best", "scalar", "avx2", "avx512", "amx"}));
     app.add_option("--context", command.context, tr("문맥의 토큰 수", "context in tokens"));
+}
+
+// Of commands that generate; the pages of other models live for one step.
+void add_kv_option(CLI::App& app, EngineCommand& command)
+{
+    app.add_option("--kv", command.kv,
+                   tr("키와 값: f16, 또는 메모리를 절반 남짓 쓰는 q8",
+                      "keys and values: f16, or q8 in little more than half the memory"))
+        ->check(CLI::IsMember({"f16", "q8"}));
 }
 
 void add_adapted_model_options(CLI::App& app, Console& console, EngineCommand& command)
@@ -179,6 +191,7 @@ json perplexity(const EngineCommand& command, bool quiet)
     PerplexityOptions options{.threads = command.threads,
                               .isa = *isa_from_name(command.isa),
                               .context_tokens = command.context,
+                              .kv = *kv_type_from_name(command.kv),
                               .on_progress = {}};
     options.on_progress = [&](std::size_t done, std::size_t total) {
         line.show(static_cast<double>(done) / static_cast<double>(total),
@@ -230,6 +243,7 @@ void add_engine_commands(CLI::App& app, Console& console)
     CLI::App* inspect_command = engine->add_subcommand(
         "inspect", tr("모델이 무엇이고 메모리가 얼마나 필요한지", "what a model is and the memory it needs"));
     add_adapted_model_options(*inspect_command, console, *c);
+    add_kv_option(*inspect_command, *c);
     inspect_command->callback([=, &console] {
         const json reply = inspect(*c);
         if (!reply["fits"].get<bool>()) console.exit_code = kDoneWithRefusals;
@@ -238,6 +252,7 @@ void add_engine_commands(CLI::App& app, Console& console)
 
     CLI::App* generate_command = engine->add_subcommand("generate", tr("이어 쓰기", "continue a text"));
     add_adapted_model_options(*generate_command, console, *c);
+    add_kv_option(*generate_command, *c);
     generate_command->add_option("--prompt", c->prompt)->required();
     generate_command->add_option("--max-tokens", c->max_tokens, tr("만들 토큰 수", "tokens to make"));
     generate_command->add_flag("--chat", c->chat, tr("모델의 대화 형식으로", "in the model's chat form"));
@@ -290,6 +305,7 @@ void add_engine_commands(CLI::App& app, Console& console)
     CLI::App* perplexity_command = engine->add_subcommand(
         "perplexity", tr("모델이 글을 얼마나 예상하지 못하는지", "how little a model expects a text"));
     add_model_options(*perplexity_command, console, *p);
+    add_kv_option(*perplexity_command, *p);
     perplexity_command->add_option("--text", p->text, tr("UTF-8 글 파일", "a text file in UTF-8"))
         ->required()
         ->check(CLI::ExistingFile);

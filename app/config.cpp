@@ -43,25 +43,17 @@ Setting text(Text& value)
             [&value](toml::table& table, const std::string& key) { table.insert(key, std::string(value)); }};
 }
 
-Setting server_kind(ServerKind& value)
+// names: all of them, for whoever wrote another.
+template <class Enum>
+Setting choice(Enum& value, std::string_view (*name_of)(Enum),
+               std::optional<Enum> (*from_name)(std::string_view), const char* names)
 {
-    return {
-        [&value](const toml::node& node) {
-            const auto got = server_kind_from_name(node.value<std::string>().value_or(""));
-            if (!got) throw std::runtime_error("llama-server, llama-cpp-python, vllm, openai 가운데 하나");
-            value = *got;
-        },
-        [&value](toml::table& table, const std::string& key) { table.insert(key, server_kind_name(value)); }};
-}
-
-Setting instruction_set(Isa& value)
-{
-    return {[&value](const toml::node& node) {
-                const auto got = isa_from_name(node.value<std::string>().value_or(""));
-                if (!got) throw std::runtime_error("best, scalar, avx2, avx512, amx 가운데 하나");
+    return {[=, &value](const toml::node& node) {
+                const auto got = from_name(node.value<std::string>().value_or(""));
+                if (!got) throw std::runtime_error(std::string(names) + " 가운데 하나");
                 value = *got;
             },
-            [&value](toml::table& table, const std::string& key) { table.insert(key, isa_name(value)); }};
+            [=, &value](toml::table& table, const std::string& key) { table.insert(key, name_of(value)); }};
 }
 
 Setting list(std::vector<std::string>& value)
@@ -96,13 +88,15 @@ std::map<std::string, std::map<std::string, Setting>> settings(Config& c)
               {"embedder_sha256", text(c.embedder.sha256)}}},
             {"engine",
              {{"threads", number(c.threads, 1, 256)},
-              {"isa", instruction_set(c.isa)},
+              {"isa", choice(c.isa, isa_name, isa_from_name, "best, scalar, avx2, avx512, amx")},
               {"context_tokens", number(c.context_tokens, 512, 131072)},
+              {"kv", choice(c.kv, kv_type_name, kv_type_from_name, "f16, q8")},
               {"prefix_cache_mib", number(c.prefix_cache_mib, 0, 1 << 20)},
               {"prefix_disk_mib", number(c.prefix_disk_mib, 0, 1 << 24)}}},
             {"remote",
              {{"url", text(c.remote.url)},
-              {"kind", server_kind(c.remote.kind)},
+              {"kind", choice(c.remote.kind, server_kind_name, server_kind_from_name,
+                              "llama-server, llama-cpp-python, vllm, openai")},
               {"model", text(c.remote.model)},
               {"authorities", text(c.remote.authorities)},
               {"api_key_file", text(c.remote.api_key_file)},

@@ -52,6 +52,7 @@ struct Config {
     unsigned threads = 2;
     Isa isa = Isa::best;
     std::size_t context_tokens = 4096;
+    KvType kv = KvType::f16;
     std::size_t prefix_cache_mib = 512;
     std::size_t prefix_disk_mib = 0;
     // [remote]

@@ -37,6 +37,7 @@ EngineOptions llm_options(const Config& config)
     EngineOptions options{.threads = config.threads,
                           .isa = config.isa,
                           .context_tokens = config.context_tokens,
+                          .kv = config.kv,
                           .prefix_cache_bytes = config.prefix_cache_mib << 20,
                           .prefix_disk_bytes = config.prefix_disk_mib << 20};
     if (!config.adapter.file.empty())
@@ -76,6 +77,7 @@ json model_json(const ModelInfo& info)
             {"architecture", info.architecture},
             {"quantization", info.quantization},
             {"context_tokens", info.context_tokens},
+            {"kv", kv_type_name(info.kv)},
             {"file_bytes", info.file_bytes},
             {"memory_bytes", info.memory.total()},
             {"memory",
@@ -99,11 +101,12 @@ std::string need_text(const MemoryNeed& need)
 std::string way_out_text()
 {
     return tr(
-        "문맥(engine.context_tokens)이나 접두부 캐시(engine.prefix_cache_mib)를 줄이거나, `engine "
-        "quantize`로 "
-        "만든 더 작은 형식의 모델을 쓰거나, 메모리 한도를 늘리십시오.",
-        "A smaller context (engine.context_tokens) or prefix cache (engine.prefix_cache_mib), a model in a "
-        "smaller type (`engine quantize`) or a higher limit of memory helps.");
+        "문맥(engine.context_tokens)이나 접두부 캐시(engine.prefix_cache_mib)를 줄이거나, 키와 값을 8비트로 "
+        "두거나(engine.kv), `engine quantize`로 만든 더 작은 형식의 모델을 쓰거나, 메모리 한도를 늘리십시오.",
+        "A smaller context (engine.context_tokens) or prefix cache (engine.prefix_cache_mib), keys and "
+        "values "
+        "in 8 bits (engine.kv), a model in a smaller type (`engine quantize`) or a higher limit of memory "
+        "helps.");
 }
 
 std::string models_json(const Config& config)

@@ -265,6 +265,7 @@ Json to_json(const Generation& generation)
             {"model_sha256", generation.model_sha256},
             {"template_sha256", generation.template_sha256},
             {"adapters", generation.adapters},
+            {"kv", generation.kv},
             {"prompt", generation.prompt},
             {"grammar", generation.grammar},
             {"max_tokens", generation.max_tokens},
@@ -283,8 +284,9 @@ Generation generation_from_json(const Json& object)
     Generation generation;
     generation.model_sha256 = object.at("model_sha256").get<std::string>();
     generation.template_sha256 = object.at("template_sha256").get<std::string>();
-    // Records of before there were any have no such field.
+    // Records of before there were adapters, or another type than f16, have no such fields.
     generation.adapters = object.value("adapters", std::vector<std::string>{});
+    generation.kv = object.value("kv", std::string(kv_type_name(KvType::f16)));
     generation.prompt = object.at("prompt").get<std::vector<TokenId>>();
     generation.grammar = object.at("grammar").get<std::string>();
     generation.max_tokens = object.at("max_tokens").get<std::size_t>();

@@ -194,6 +194,7 @@ struct Asking {
         record.max_tokens = request.max_tokens;
         record.sampling = request.sampling;
         if (llm.info().server.empty()) {
+            record.kv = kv_type_name(llm.info().kv);
             record.tokens = std::move(generated.tokens);
             record.logits_hash = crypto::hex(generated.logits_hash);
         } else {
@@ -316,6 +317,8 @@ std::vector<std::string> Retriever::replay(const Generation& generation) const
     if (generation.model_sha256 != crypto::hex(llm.info().sha256))
         differences.push_back("another model file");
     if (generation.adapters != adapters_of(llm.info())) differences.push_back("other adapters of the model");
+    if (const std::string now(kv_type_name(llm.info().kv)); generation.kv != now)
+        differences.push_back("keys and values in " + generation.kv + " then, in " + now + " now");
     if (generation.template_sha256 != llm.info().template_sha256)
         differences.push_back("another chat template");
     if (!llm.info().replayable) differences.push_back("this engine does not repeat itself exactly");

@@ -37,6 +37,7 @@ TEST(Config, EverySettingSurvivesWritingAndReading)
     config.threads = 3;
     config.isa = Isa::avx2;
     config.context_tokens = 8192;
+    config.kv = KvType::q8;
     config.prefix_cache_mib = 0;
     config.prefix_disk_mib = 4096;
     config.remote = {.url = "https://llm.부처.go.kr:8000/v1",
@@ -62,6 +63,7 @@ TEST(Config, EverySettingSurvivesWritingAndReading)
     EXPECT_EQ(got.threads, 3u);
     EXPECT_EQ(got.isa, Isa::avx2);
     EXPECT_EQ(got.context_tokens, 8192u);
+    EXPECT_EQ(got.kv, KvType::q8);
     EXPECT_EQ(got.prefix_cache_mib, 0u);
     EXPECT_EQ(got.prefix_disk_mib, 4096u);
     EXPECT_EQ(got.remote.url, config.remote.url);

@@ -381,6 +381,11 @@ TEST_F(ServiceTest, AnAnswerIsReplayedAndADifferenceIsNamed)
     site.engine.sentences = {"연가는 20일로 한다."};
     EXPECT_EQ(site.call(site.as("audrey"), "audit_replay", params)["same"], false);
     site.engine.sentences = {"연가는 21일로 한다."};
+    site.engine.hold_keys_and_values_in(KvType::q8);
+    const Json otherwise = site.call(site.as("audrey"), "audit_replay", params);
+    EXPECT_EQ(otherwise["same"], false);
+    EXPECT_EQ(otherwise["differences"], Json::array({"keys and values in f16 then, in q8 now"}));
+    site.engine.hold_keys_and_values_in(KvType::f16);
     site.index->remove("leave");
     const Json gone = site.call(site.as("audrey"), "audit_replay", params);
     EXPECT_EQ(gone["same"], false);

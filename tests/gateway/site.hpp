@@ -47,6 +47,7 @@ public:
         info_.server = server;
         info_.replayable = false;
     }
+    void hold_keys_and_values_in(KvType type) { info_.kv = type; }
 
 private:
     ModelInfo info_;

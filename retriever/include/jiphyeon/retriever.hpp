@@ -103,6 +103,7 @@ struct AskEvents {
 struct Generation {
     std::string model_sha256, template_sha256;  // hex
     std::vector<std::string> adapters;          // of the model, in order: SHA-256 in hex, a space, the scale
+    std::string kv;                             // how it held keys and values: "f16", "q8"
     std::vector<TokenId> prompt;
     std::string grammar;
     std::size_t max_tokens = 0;
@@ -110,8 +111,8 @@ struct Generation {
     std::vector<GenerateEvents::SlotFill> fills;  // what the slots were given, in order
     std::vector<TokenId> tokens;
     std::string logits_hash;  // hex
-    // Where a server on the network wrote: tokens and logits_hash are then empty, model_sha256 is of the file
-    // that lent vocabulary and template, and nothing can be repeated exactly.
+    // Where a server on the network wrote: kv, tokens and logits_hash are then empty, model_sha256 is of the
+    // file that lent vocabulary and template, and nothing can be repeated exactly.
     struct Remote {
         std::string server;     // its address
         std::string model;      // as it was asked for
