@@ -131,6 +131,7 @@ json perplexity(const Opened& opened, const json& request)
     options.threads = opened.options.threads;
     options.isa = opened.options.isa;
     options.context_tokens = request.value("context", 512u);
+    options.kv = opened.options.kv;
     const auto text = request.at("text").get<std::string>();
     const jiphyeon::Perplexity measured = jiphyeon::measure_perplexity(opened.model, text, options);
     return {{"perplexity", measured.value}, {"scored", measured.scored}};
@@ -177,10 +178,9 @@ json answer(jiphyeon::Engine& engine, const Opened& opened, const json& request)
 int main(int argc, char** argv)
 try {
     if (argc < 2) {
-        std::cerr
-            << "usage: jiphyeon_engine_bench MODEL [THREADS [ISA [GUESS_TOKENS [ADAPTER [CACHE_MIB [DISK_MIB "
-               "FOLDER]]]]]]\n"
-               "       jiphyeon_engine_bench quantize MODEL OUT TYPE\n";
+        std::cerr << "usage: jiphyeon_engine_bench MODEL [THREADS [ISA [GUESS_TOKENS [ADAPTER [KV [CACHE_MIB "
+                     "[DISK_MIB FOLDER]]]]]]]\n"
+                     "       jiphyeon_engine_bench quantize MODEL OUT TYPE\n";
         return 2;
     }
     if (argv[1] == std::string_view("quantize") && argc == 5) {
@@ -195,10 +195,11 @@ try {
     if (argc > 3) options.isa = jiphyeon::isa_from_name(argv[3]).value_or(jiphyeon::Isa::best);
     if (argc > 4) options.guess_tokens = static_cast<std::size_t>(std::atoi(argv[4]));
     if (argc > 5 && *argv[5] != '\0') options.adapters = {{.file = argv[5]}};
-    if (argc > 6) options.prefix_cache_bytes = static_cast<std::size_t>(std::atoi(argv[6])) << 20;
-    if (argc > 8) {
-        options.prefix_disk_bytes = static_cast<std::size_t>(std::atoi(argv[7])) << 20;
-        options.prefix_disk_folder = argv[8];
+    if (argc > 6) options.kv = jiphyeon::kv_type_from_name(argv[6]).value_or(jiphyeon::KvType::f16);
+    if (argc > 7) options.prefix_cache_bytes = static_cast<std::size_t>(std::atoi(argv[7])) << 20;
+    if (argc > 9) {
+        options.prefix_disk_bytes = static_cast<std::size_t>(std::atoi(argv[8])) << 20;
+        options.prefix_disk_folder = argv[9];
     }
     const auto start = std::chrono::steady_clock::now();
     const auto engine = jiphyeon::open_engine(opened.model, options);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Speed and results of the engine beside llama.cpp, on the same model files and threads, taking turns in one run.
 
-    bench/run llm [--quick] [--threads N] [--only equality|perplexity|speed|serving] [--model CASE]
+    bench/run llm [--quick] [--threads N] [--only equality|perplexity|speed|serving|kv] [--model CASE]
 
 Speed: a prompt of 512 (and 2,048) tokens, and 64 greedy tokens after a short prompt, without guesses; medians of runs
 that alternate. llama.cpp gets the batch sizes and the flash attention setting that it was fastest with in a short
@@ -14,6 +14,9 @@ eight sequences that the document was copied to (throughput: all tokens a second
 quote their evidence, beside llama.cpp made to write the same tokens (end to end: from the first token to the last); and
 a second question on a document (first token), beside a cold start of ours: with the document's pages in memory, in the file below it, and in the file
 when the system holds nothing of it in memory.
+
+Keys and values (kv), with the 1.5B: q8 beside our own f16, at a context of 4,096 tokens: memory, tokens a second, and
+the perplexity of the statutes.
 
 Equality: on 20 Korean prompts of 50 to 1,500 tokens the first 64 greedy tokens are those of llama.cpp, or at the first
 difference the gap between the two best logits is below the largest difference of logits between both engines at the
@@ -57,8 +60,8 @@ def model_of(case):
 class Ours:
     name = "jiphyeon"
 
-    def __init__(self, model, threads, guess_tokens=0, adapter=None, more=()):
-        command = [PROGRAM, model, threads, "best", guess_tokens, adapter or "", *more]
+    def __init__(self, model, threads, guess_tokens=0, adapter=None, kv="f16", more=()):
+        command = [PROGRAM, model, threads, "best", guess_tokens, adapter or "", kv, *more]
         self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.loaded = json.loads(self.process.stdout.readline())
 
@@ -73,8 +76,8 @@ class Ours:
     def prefill_ms(self, tokens):
         return self.ask(op="generate", tokens=tokens, max_tokens=0)["prompt_ms"]
 
-    def decode_ms(self, tokens, count):
-        done = self.ask(op="generate", tokens=tokens, max_tokens=count + 1)
+    def decode_ms(self, tokens, count, domain=""):
+        done = self.ask(op="generate", tokens=tokens, max_tokens=count + 1, cache_domain=domain)
         # The first of the tokens comes out of the prompt's logits.
         return done["decode_ms"] / max(1, len(done["tokens"]) - 1)
 
@@ -395,6 +398,21 @@ def serving(model, threads, quick):
     return eight_users(model, threads, quick) + quoting_answer(model, threads, quick) + second_question(model, threads, quick)
 
 
+def keys_and_values(model, threads, quick):
+    engines = [Ours(model, threads, kv=kv) for kv in ("q8", "f16")]
+    prompt = prompts_of(engines[0], [4000])[0]
+    rates = [[1000 / ms for ms in times] for times in alternate(
+        [lambda engine=engine: engine.decode_ms(prompt, 64, "department") for engine in engines], 3 if quick else 7)]
+    text = statutes()[:8000 if quick else None]
+    perplexities = [[engine.ask(op="perplexity", text=text, context=512)["perplexity"]] for engine in engines]
+    memory = [[engine.loaded["memory_bytes"] / 2**20] for engine in engines]
+    for engine in engines:
+        engine.close()
+    return [case_of("kv q8", "decode at 4,000", "tokens/s", *rates, "f16"),
+            case_of("kv q8", "memory", "MiB", *memory, "f16", lower_is_better=True),
+            case_of("kv q8", "perplexity", "1", *perplexities, "f16", lower_is_better=True)]
+
+
 def compare(ours, peer, prompt, count):
     """Greedy tokens of both; where they part, whether rounding explains it."""
     mine = ours.greedy(prompt, count)
@@ -483,7 +501,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", choices=["equality", "perplexity", "speed", "serving"])
+    parser.add_argument("--only", choices=["equality", "perplexity", "speed", "serving", "kv"])
     parser.add_argument("--model", choices=list(FILES))
     options = parser.parse_args()
     cases = []
@@ -495,6 +513,8 @@ def main():
             cases += speed(case, model, options.threads, options.quick)
         if options.only in (None, "serving") and case == "1.5B Q4_K_M":
             cases += serving(model, options.threads, options.quick)
+        if options.only in (None, "kv") and case == "1.5B Q4_K_M":
+            cases += keys_and_values(model, options.threads, options.quick)
         if options.only in (None, "perplexity") and case == "1.5B Q4_K_M":
             cases += perplexity(case, model, options.threads, options.quick)
         if options.only in (None, "equality") and case != "1.5B Q4_0":
