@@ -175,13 +175,13 @@ void Model::store_keys_values(const Layer& layer, std::size_t plane)
 {
     const std::size_t size = shape_.head_size;
     const auto finish = [&](float* x, std::size_t heads, const std::vector<float>& bias,
-                            const std::vector<float>& head_norm, std::size_t position) {
+                            const std::vector<float>& weights, std::size_t position) {
         add_bias(bias, x, heads * size);
-        for (std::size_t h = 0; h < heads; ++h) {
-            float* const head = x + h * size;
-            if (!head_norm.empty()) kernels_.rms_norm(head, head_norm.data(), size, shape_.epsilon, head);
-            if (layer.rope != nullptr) layer.rope->rotate(head, position);
+        for (std::size_t i = 0; !weights.empty() && i < heads * size; i += weights.size()) {
+            kernels_.rms_norm(x + i, weights.data(), weights.size(), shape_.epsilon, x + i);
         }
+        if (layer.rope == nullptr) return;
+        for (std::size_t h = 0; h < heads; ++h) layer.rope->rotate(x + h * size, position);
     };
     for_rows([&](std::size_t begin, std::size_t end, unsigned) {
         for (std::size_t i = begin; i < end; ++i) {

@@ -78,7 +78,7 @@ private:
         // is none.
         NormWeights attention_norm, inner_norm;
         NormWeights attention_output_norm, inner_output_norm;
-        std::vector<float> q_norm, k_norm;  // of each head, or empty
+        std::vector<float> q_norm, k_norm;  // as long as a head, or as all of them together; or empty
         Linear q, k, v, output;
         Linear gate, up, down;  // gate only where the feed-forward has one
         const RopeTable* rope = nullptr;
@@ -116,6 +116,7 @@ private:
     void read_feed_forward(Tensors& tensors, const std::string& name, Layer& layer);
     Linear read_linear(Tensors& tensors, const std::string& name, Rows rows, std::size_t columns,
                        bool bias_required);
+    std::vector<float> read_heads_norm(const GgufTensor& tensor, std::size_t all_heads) const;
     NormWeights read_norm(Tensors& tensors, const std::string& name) const;
 
     // Shares out the step's rows. Many come in pieces of 16, as the keys of so many positions lie together

@@ -234,9 +234,9 @@ void Model::read_attention(Tensors& tensors, const std::string& name, Layer& lay
         layer.v = read_linear(tensors, name + "attn_v", {0, kv, kv}, width, family.requires_qkv_bias);
     }
     layer.output = read_linear(tensors, name + "attn_output", {0, width, width}, q, family.requires_bias);
-    if (family.requires_head_norm || tensors.find(name + "attn_q_norm.weight") != nullptr) {
-        layer.q_norm = numbers_of(tensors.get(name + "attn_q_norm.weight"), shape_.head_size);
-        layer.k_norm = numbers_of(tensors.get(name + "attn_k_norm.weight"), shape_.head_size);
+    if (family.requires_qk_norm || tensors.find(name + "attn_q_norm.weight") != nullptr) {
+        layer.q_norm = read_heads_norm(tensors.get(name + "attn_q_norm.weight"), q);
+        layer.k_norm = read_heads_norm(tensors.get(name + "attn_k_norm.weight"), kv);
     }
 }
 
@@ -273,6 +273,14 @@ Model::Linear Model::read_linear(Tensors& tensors, const std::string& name, Rows
     linear.bias.assign(whole_panels(rows.count), 0.0f);
     std::copy_n(all.data() + rows.first, rows.count, linear.bias.data());
     return linear;
+}
+
+std::vector<float> Model::read_heads_norm(const GgufTensor& tensor, std::size_t all_heads) const
+{
+    const std::size_t size = tensor.columns() == all_heads ? all_heads : shape_.head_size;
+    std::vector<float> weights = numbers_of(tensor, size);
+    weights.resize(size);  // store_keys_values() goes by it
+    return weights;
 }
 
 Model::NormWeights Model::read_norm(Tensors& tensors, const std::string& name) const

@@ -19,14 +19,19 @@ constexpr Family kFamilies[] = {
      .rope_layers = RopeLayers::three_of_four},
     {.architecture = "granite", .positions = Positions::rope_interleaved, .logit_scale = LogitScale::divides},
     {.architecture = "qwen2", .requires_qkv_bias = true},
-    {.architecture = "qwen3", .requires_head_norm = true},
+    {.architecture = "qwen3", .requires_qk_norm = true},
     {.architecture = "exaone"},
     {.architecture = "exaone4",
      .placement = Placement::outputs,
      .rope_layers = RopeLayers::windowed,
-     .requires_head_norm = true,
+     .requires_qk_norm = true,
      .window_period = 4},
-    {.architecture = "apertus", .feed_forward = FeedForward::xielu, .requires_head_norm = true},
+    {.architecture = "olmo2",  // OLMo 3 as well, which has windows
+     .placement = Placement::outputs,
+     .requires_qk_norm = true,
+     .window_period = 4,
+     .window_rope_unscaled = true},
+    {.architecture = "apertus", .feed_forward = FeedForward::xielu, .requires_qk_norm = true},
     {.architecture = "phi3"},
     {.architecture = "phi2",
      .placement = Placement::parallel,
@@ -49,17 +54,19 @@ constexpr Family kFamilies[] = {
     {.architecture = "gemma3",
      .placement = Placement::sandwich,
      .feed_forward = FeedForward::geglu,
-     .requires_head_norm = true,
+     .requires_qk_norm = true,
      .window_period = 6,
+     .window_rope_unscaled = true,
      .window_rope_base = 10000,
      .embedding_scale = EmbeddingScale::root_of_width,
      .layers_scaled_by_width = 62},
     {.architecture = "gemma-embedding",
      .placement = Placement::sandwich,
      .feed_forward = FeedForward::geglu,
-     .requires_head_norm = true,
+     .requires_qk_norm = true,
      .window_period = 6,
      .window_around = true,
+     .window_rope_unscaled = true,
      .window_rope_base = 10000,
      .embedding_scale = EmbeddingScale::root_of_width,
      .causal = false,
@@ -221,10 +228,11 @@ void read_rope(const Gguf& file, const Keys& keys, ModelShape& shape)
     }
     if (scaling == "longrope" && rope.divisors.empty()) malformed("no tensor rope_factors");
 
-    if (shape.window != 0 && shape.family->window_rope_base != 0) {
+    if (shape.window != 0 && shape.family->window_rope_unscaled) {
+        const double base = shape.family->window_rope_base;
         shape.window_rope = {
             .size = rope.size,
-            .base = keys.number("rope.freq_base_swa", 1.0001, 1e15, shape.family->window_rope_base)};
+            .base = keys.number("rope.freq_base_swa", 1.0001, 1e15, base != 0 ? base : rope.base)};
     }
 }
 

@@ -3,13 +3,19 @@
 // To add a dense family, write its row in model_shape.cpp. Most are a name and two or three fields; what a
 // row leaves out is what most families do. The forward pass (model.cpp) reads the fields and knows no names.
 // Where no field says what the family does differently, add one, whose default is what the others do, and the
-// one place of the forward pass that reads it. Then name the family in the tests' list (tests/llm_engine/
-// model_test.cpp), which compares it with a second forward pass in double, and in bench/families.py, which
-// compares it with llama.cpp.
+// one place that reads it: of keys in model_shape.cpp, of tensors in model_load.cpp, else of the forward
+// pass. Names of keys and tensors are those of llama.cpp's converter.
 //
-// Not everything is in the row: biases, fused projections, tied embeddings and norms of queries and keys are
-// taken from the tensors that the file has. A row says only which of them may not be missing; a tensor that
-// nothing reads is an error, since the file then means something that we do not compute.
+// Then describe the family once more in tests/llm_engine/tiny_model.hpp, from its own papers and not from the
+// row: what sets it apart in Traits, its keys in tiny_keys(), its tensors in tiny_model(), what it computes
+// in ReferenceModel, its name in tiny_families(). From that list model_test.cpp compares it with the second
+// forward pass in double and with itself across instruction sets and steps, and bench/families.py with
+// llama.cpp. README.md lists the families.
+//
+// Not everything is in the row: biases, fused projections, tied embeddings and norms of queries and keys (of
+// each head or of all together, as wide as they are) are taken from the tensors that the file has. A row says
+// only which of them may not be missing; a tensor that nothing reads is an error, since the file then means
+// something that we do not compute.
 #pragma once
 
 #include <cstddef>
@@ -48,12 +54,13 @@ struct Family {
     RopeLayers rope_layers = RopeLayers::all;
     bool requires_qkv_bias = false;
     bool requires_bias = false;  // of the other projections
-    bool requires_head_norm = false;
+    bool requires_qk_norm = false;
     // Of this many layers all but the last see a window, where there is one; 0: every layer does.
     std::size_t window_period = 0;
     bool window_around = false;  // half of it before the position, half after; else all of it before
-    // Layers with a window turn by this base (a key may give another) and never scale positions; 0: as all
-    // do.
+    // Layers with a window never scale positions, and turn by this base (a key may give another); 0: the
+    // model's.
+    bool window_rope_unscaled = false;
     double window_rope_base = 0;
     EmbeddingScale embedding_scale = EmbeddingScale::key;
     LogitScale logit_scale = LogitScale::multiplies;

@@ -166,10 +166,11 @@ struct Traits {
         layer_norm = is({"bert", "gptneox", "phi2"});
         halves = !is({"llama", "mistral3", "smollm3", "granite"});
         gated = !is({"bert", "gptneox", "phi2", "apertus"});
-        norm_before = !is({"bert", "exaone4"});
-        norm_after = is({"gemma2", "gemma3", "gemma-embedding", "exaone4", "hyperclovax"});
+        norm_before = !is({"bert", "exaone4", "olmo2"});
+        norm_after = is({"gemma2", "gemma3", "gemma-embedding", "exaone4", "olmo2", "hyperclovax"});
         parallel = is({"gptneox", "phi2"});
         head_norms = is({"qwen3", "gemma3", "gemma-embedding", "exaone4", "apertus"});
+        whole_norms = is({"olmo2"});
         all_biases = layer_norm;
         qkv_bias = all_biases || a == "qwen2";
         fused = is({"gptneox", "phi3"});
@@ -177,8 +178,8 @@ struct Traits {
         encoder = is({"bert", "gemma-embedding"});
         bert = a == "bert";
     }
-    bool layer_norm, halves, gated, norm_before, norm_after, parallel, head_norms, all_biases, qkv_bias,
-        fused, gemma, encoder, bert;
+    bool layer_norm, halves, gated, norm_before, norm_after, parallel, head_norms, whole_norms, all_biases,
+        qkv_bias, fused, gemma, encoder, bert;
 };
 
 inline void tiny_keys(GgufWriter& w, const TinyOptions& o)
@@ -208,8 +209,13 @@ inline void tiny_keys(GgufWriter& w, const TinyOptions& o)
     const std::size_t head_size = o.head_size != 0 ? o.head_size : o.width / o.heads;
     if (traits.parallel) w.integer(a + "rope.dimension_count", static_cast<std::uint32_t>(head_size / 2));
     if (name == "gptneox") w.boolean(a + "use_parallel_residual", true);
-    if (o.window != 0 && (traits.gemma || name == "exaone4")) {
+    if (o.window != 0 && (traits.gemma || name == "exaone4" || name == "olmo2")) {
         w.integer(a + "attention.sliding_window", o.window);
+    }
+    if (o.window != 0 && name == "olmo2") {
+        w.string(a + "rope.scaling.type", "yarn");
+        w.real(a + "rope.scaling.factor", 8.0f);
+        w.integer(a + "rope.scaling.original_context_length", 8);
     }
     if (name == "gemma2") {
         w.real(a + "attn_logit_softcapping", 0.5f);
@@ -348,9 +354,9 @@ inline std::string tiny_model(const TinyOptions& o, const std::string& chat_temp
             matrix(blk + "attn_k", width, kv, o.matrices, traits.qkv_bias);
             matrix(blk + "attn_v", width, kv, o.others, traits.qkv_bias);
         }
-        if (traits.head_norms) {
-            norm(blk + "attn_q_norm", head_size);
-            norm(blk + "attn_k_norm", head_size);
+        if (traits.head_norms || traits.whole_norms) {
+            norm(blk + "attn_q_norm", traits.whole_norms ? q : head_size);
+            norm(blk + "attn_k_norm", traits.whole_norms ? kv : head_size);
         }
         matrix(blk + "attn_output", q, width, o.matrices, traits.all_biases);
         if (o.architecture == "phi3") {
@@ -429,9 +435,9 @@ inline std::string tiny_reranker(bool inner_layer, bool output = true)
 inline std::vector<TinyOptions> tiny_families()
 {
     std::vector<TinyOptions> all;
-    for (const char* name :
-         {"llama", "mistral3", "smollm3", "granite", "qwen2", "qwen3", "exaone", "exaone4", "apertus", "phi3",
-          "phi2", "gptneox", "gemma2", "gemma3", "gemma-embedding", "hyperclovax", "bert"}) {
+    for (const char* name : {"llama", "mistral3", "smollm3", "granite", "qwen2", "qwen3", "exaone", "exaone4",
+                             "olmo2", "apertus", "phi3", "phi2", "gptneox", "gemma2", "gemma3",
+                             "gemma-embedding", "hyperclovax", "bert"}) {
         TinyOptions options;
         options.architecture = name;
         options.width = 128;
@@ -443,8 +449,11 @@ inline std::vector<TinyOptions> tiny_families()
             options.kv_heads = options.heads;
         all.push_back(options);
     }
-    all.push_back(all[7]);  // exaone4 without windows turns queries and keys in all layers
-    all.back().window = 0;
+    // Without windows exaone4 turns queries and keys in all layers, and olmo2 is OLMo 2 in place of OLMo 3.
+    for (const std::size_t without_windows : {7u, 8u}) {
+        all.push_back(all[without_windows]);
+        all.back().window = 0;
+    }
     return all;
 }
 
@@ -664,7 +673,7 @@ private:
     }
     bool windowed(std::size_t l) const
     {
-        const std::size_t period = name_ == "gemma2" ? 2 : name_ == "exaone4" ? 4 : 6;
+        const std::size_t period = name_ == "gemma2" ? 2 : name_ == "exaone4" || name_ == "olmo2" ? 4 : 6;
         return window_ != 0 && l % period != period - 1;
     }
     bool turns(std::size_t l) const
@@ -681,8 +690,9 @@ private:
         const double base = gemma3_local ? 10000.0 : number("rope.freq_base", 10000);
         const double plain =
             static_cast<double>(position) * std::pow(base, -2.0 * static_cast<double>(i) / size);
+        if (name_ == "olmo2" && windowed(l)) return {plain, 1.0};
         const double factor = gemma3_local ? 1.0 : number("rope.scaling.factor", 1);
-        if (name_ == "mistral3") {
+        if (file_.find_string(name_ + ".rope.scaling.type") == "yarn") {
             const double context = number("rope.scaling.original_context_length", 0);
             const auto where = [&](double turns) {
                 return size * std::log(context / (turns * 2 * 3.141592653589793)) / (2 * std::log(base));
@@ -691,7 +701,9 @@ private:
             const double high = std::min(size - 1, std::ceil(where(1)));
             const double ramp =
                 std::clamp((static_cast<double>(i) - low) / std::max(0.001, high - low), 0.0, 1.0);
-            return {plain / factor * ramp + plain * (1 - ramp), 1.0};
+            // The multiplier of mistral3 takes the growth back.
+            const double length = name_ == "mistral3" ? 1.0 : 1 + 0.1 * std::log(factor);
+            return {plain / factor * ramp + plain * (1 - ramp), length};
         }
         double divisor = factor;
         const bool long_context = number("context_length", 0) > 64;
@@ -801,6 +813,10 @@ private:
                 q.push_back(product(blk + "attn_q", x));
                 k.push_back(product(blk + "attn_k", x));
                 v.push_back(product(blk + "attn_v", x));
+            }
+            if (traits_.whole_norms) {
+                q[p] = norm(q[p], blk + "attn_q_norm");
+                k[p] = norm(k[p], blk + "attn_k_norm");
             }
             if (traits_.head_norms) {
                 norm_heads(q[p], blk + "attn_q_norm");

@@ -23,12 +23,13 @@ int main(int argc, char** argv)
         }
         options.spare_rows = 0;  // llama.cpp refuses them
         const std::string bytes = jiphyeon::test::tiny_model(options);
-        const std::string path = std::string(argv[1]) + '/' + options.architecture + ".gguf";
+        const std::string name = options.architecture + (options.window == 0 ? "-no-windows" : "") + ".gguf";
+        const std::string path = std::string(argv[1]) + '/' + name;
         std::ofstream(path, std::ios::binary) << bytes;
         const auto model = jiphyeon::Gguf::open(path);
         const std::string adapters = std::string(argv[1]) + "/adapters";
         std::filesystem::create_directory(adapters);
-        std::ofstream(adapters + '/' + options.architecture + ".gguf", std::ios::binary)
+        std::ofstream(adapters + '/' + name, std::ios::binary)
             << jiphyeon::test::tiny_adapter(model, 8, jiphyeon::TensorType::f32, 7);
     }
     const std::string rerankers = std::string(argv[1]) + "/rerankers";
