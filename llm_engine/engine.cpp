@@ -192,13 +192,23 @@ std::vector<float> LocalEngine::next_logits(std::span<const TokenId> prompt, std
     return logits;
 }
 
+// Null where anything may follow.
+std::shared_ptr<const Grammar> grammar_of(const GenerateRequest& request)
+{
+    if (!request.quoting.passages.empty()) {
+        return Grammar::parse(request.grammar.empty() ? "root ::= (. | <quote>)*" : request.grammar,
+                              std::make_shared<Quotable>(request.quoting));
+    }
+    return request.grammar.empty() ? nullptr : Grammar::parse(request.grammar);
+}
+
 // The way of one generate() call from prompt to result.
 class Generation {
 public:
     Generation(LocalEngine& engine, const GenerateRequest& request, const GenerateEvents& events)
         : engine_(engine), request_(request), events_(events), stream_(request.stop), sequence_(engine.steps_)
     {
-        if (!request.grammar.empty()) grammar_.emplace(Grammar::parse(request.grammar));
+        if (auto grammar = grammar_of(request)) grammar_.emplace(std::move(grammar));
     }
 
     Generated run();
@@ -215,6 +225,7 @@ private:
     std::optional<TokenId> next_token();
     bool may_follow(TokenId id) const;
     bool append(TokenId id, std::string_view bytes);
+    void note_quotes();
     bool release(std::string text);
     void finish(Finish how)
     {
@@ -235,7 +246,8 @@ private:
     std::size_t true_guesses_ = 0;
     std::vector<float> logits_;  // after the token before the guess, and after each of it
     crypto::Sha256 hash_;
-    std::size_t since_ = 0;  // where the text after the last slot begins
+    std::size_t since_ = 0;   // where the text after the last slot begins
+    std::size_t filled_ = 0;  // bytes that slots were filled with
     bool finished_ = false;
     Generated result_;
 };
@@ -252,6 +264,8 @@ Generated Generation::run()
 
     if (result_.finish != Finish::cancelled && !release(stream_.finish())) finish(Finish::cancelled);
     result_.text = stream_.text();
+    // A stop text may begin in a quotation.
+    std::erase_if(result_.quotes, [this](const Quote& quote) { return quote.end > result_.text.size(); });
     result_.logits_hash = hash_.finish();
     engine_.cache_.keep(request_.cache_domain, std::span(sequence_.tokens).first(sequence_.done),
                         std::move(sequence_.pages));
@@ -305,8 +319,24 @@ void Generation::decode()
         hash_.update({reinterpret_cast<const char*>(next_logits().data()), next_logits().size_bytes()});
         if (engine_.tokenizer_->ends_generation(*token)) return finish(Finish::end);
         const std::string& piece = engine_.pieces_[static_cast<std::size_t>(*token)];
-        if (grammar_) grammar_->advance(piece);
+        if (grammar_) {
+            grammar_->advance(piece);
+            note_quotes();
+        }
         if (!append(*token, piece)) return;
+    }
+}
+
+void Generation::note_quotes()
+{
+    const std::vector<GrammarState::Quoted>& quoted = grammar_->quoted();
+    while (result_.quotes.size() < quoted.size()) {
+        const auto& [end, span] = quoted[result_.quotes.size()];
+        const Quotable::Source source = grammar_->grammar().quotable()->source_of(span);
+        result_.quotes.push_back({.start = filled_ + end - span.bytes,
+                                  .end = filled_ + end,
+                                  .passage = source.passage,
+                                  .passage_start = source.start});
     }
 }
 
@@ -404,6 +434,7 @@ bool Generation::fill(const std::string& name)
         slot = events_.on_slot(name, std::string_view(stream_.text()).substr(since_));
     }
     grammar_->pass_slot(name);
+    const std::size_t before = stream_.text().size();
     for (const TokenId id : engine_.tokenizer_->encode(slot.text)) {
         if (sequence_.tokens.size() >= engine_.info_.context_tokens) {
             throw EngineError(Kind::too_large, "a slot's text goes beyond the context of " +
@@ -412,6 +443,7 @@ bool Generation::fill(const std::string& name)
         if (!append(id, engine_.pieces_[static_cast<std::size_t>(id)])) return false;
     }
     since_ = stream_.text().size();
+    filled_ += since_ - before;
     if (slot.stop) finish(Finish::slot);
     return !finished_;
 }

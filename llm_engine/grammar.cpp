@@ -49,6 +49,9 @@ unsigned continuation_after(unsigned before, std::uint8_t byte)
 
 struct GrammarState::Step {
     std::vector<Parse> parses;
+    Quotable::Span span;  // of the parses in a quotation
+    bool left = false;    // by some of them, for the closing mark
+    bool stayed = false;  // others are still in it
     bool ended = false;
     Seen seen;
     bool alive() const { return ended || !parses.empty(); }
@@ -101,6 +104,7 @@ void GrammarState::close_over(std::uint32_t node, std::uint32_t stack, Step& ste
         switch (here.kind) {
             case Kind::bytes:
             case Kind::slot:
+            case Kind::span:
                 step.parses.push_back(at);
                 break;
             case Kind::either:
@@ -125,16 +129,33 @@ void GrammarState::close_over(std::uint32_t node, std::uint32_t stack, Step& ste
     }
 }
 
-GrammarState::Step GrammarState::step_byte(const std::vector<Parse>& parses, std::uint8_t byte) const
+// As every parse has come to a quotation with the same opening mark, one span serves all that stand in one.
+GrammarState::Step GrammarState::step_byte(const std::vector<Parse>& parses, const Quotable::Span& span,
+                                           std::uint8_t byte) const
 {
     Step step;
-    for (const Parse& parse : parses) {
-        const Grammar::Node& node = grammar_->nodes()[parse.node];
-        if (node.kind != Kind::bytes) continue;
+    const auto follow = [&](const Grammar::Node& node, std::uint32_t stack, const auto& condition) {
         for (std::uint32_t i = 0; i < node.other; ++i) {
             const Grammar::Edge& edge = grammar_->edges()[node.next + i];
-            if (byte >= edge.first && byte <= edge.last) close_over(edge.next, parse.stack, step);
+            if (byte < edge.first || byte > edge.last || !condition()) continue;
+            close_over(edge.next, stack, step);
         }
+    };
+    for (const Parse& parse : parses) {
+        const Grammar::Node& node = grammar_->nodes()[parse.node];
+        if (node.kind == Kind::bytes) follow(node, parse.stack, [] { return true; });
+        if (node.kind != Kind::span) continue;
+        const Quotable& quotable = *grammar_->quotable();
+        if (const auto longer = quotable.step(span, byte)) {
+            step.span = *longer;
+            step.stayed = true;
+            close_over(parse.node, parse.stack, step);
+        }
+        follow(grammar_->nodes()[node.next], parse.stack, [&] {
+            const bool whole = quotable.may_end(span);  // dear, and seldom asked: few bytes can close
+            step.left = step.left || whole;
+            return whole;
+        });
     }
     return step;
 }
@@ -144,9 +165,9 @@ bool GrammarState::accepts(std::string_view piece) const
     if (piece.empty()) return true;
     if (!first_bytes_[static_cast<std::uint8_t>(piece.front())]) return false;
     const std::size_t frames = frames_.size();
-    Step step = step_byte(parses_, static_cast<std::uint8_t>(piece.front()));
+    Step step = step_byte(parses_, span_, static_cast<std::uint8_t>(piece.front()));
     for (std::size_t i = 1; i < piece.size() && step.alive(); ++i) {
-        step = step_byte(step.parses, static_cast<std::uint8_t>(piece[i]));
+        step = step_byte(step.parses, step.span, static_cast<std::uint8_t>(piece[i]));
     }
     truncate(frames);
     return step.alive();
@@ -159,17 +180,30 @@ bool GrammarState::advance(std::string_view piece)
     const std::size_t frames = frames_.size();
     Step step;
     step.parses = parses_;
+    step.span = span_;
     unsigned continuation = continuation_;
-    for (const char c : piece) {
-        const auto byte = static_cast<std::uint8_t>(c);
-        step = step_byte(step.parses, byte);
+    std::optional<Quoted> left = left_;
+    std::vector<Quoted> quoted;
+    for (std::size_t i = 0; i < piece.size(); ++i) {
+        const auto byte = static_cast<std::uint8_t>(piece[i]);
+        const Quotable::Span before = step.span;
+        step = step_byte(step.parses, before, byte);
         if (!step.alive()) {
             truncate(frames);
             return false;
         }
         continuation = continuation_after(continuation, byte);
+        if (step.left) left = {taken_ + i, before};
+        // No span holds the closing mark, so with the whole character it is certain what it was.
+        if (left && continuation == 0) {
+            if (!step.stayed) quoted.push_back(*left);
+            left.reset();
+        }
     }
     continuation_ = continuation;
+    left_ = left;
+    quoted_.insert(quoted_.end(), quoted.begin(), quoted.end());
+    taken_ += piece.size();
     become(std::move(step));
     return true;
 }
@@ -177,17 +211,27 @@ bool GrammarState::advance(std::string_view piece)
 void GrammarState::become(Step step)
 {
     parses_ = std::move(step.parses);
+    span_ = step.span;
     ended_ = step.ended;
     if (frames_.size() > kFramesKept) drop_unused_frames();
     first_bytes_.reset();
-    for (const Parse& parse : parses_) {
-        const Grammar::Node& node = grammar_->nodes()[parse.node];
-        if (node.kind != Kind::bytes) continue;
+    for (const Parse& parse : parses_) add_next_bytes(parse, span_, first_bytes_);
+}
+
+void GrammarState::add_next_bytes(const Parse& parse, const Quotable::Span& span,
+                                  std::bitset<256>& bytes) const
+{
+    const auto add = [&](const Grammar::Node& node) {
         for (std::uint32_t i = 0; i < node.other; ++i) {
             const Grammar::Edge& edge = grammar_->edges()[node.next + i];
-            for (unsigned byte = edge.first; byte <= edge.last; ++byte) first_bytes_.set(byte);
+            for (unsigned byte = edge.first; byte <= edge.last; ++byte) bytes.set(byte);
         }
-    }
+    };
+    const Grammar::Node& node = grammar_->nodes()[parse.node];
+    if (node.kind == Kind::bytes) add(node);
+    if (node.kind != Kind::span) return;
+    grammar_->quotable()->add_next_bytes(span, bytes);
+    if (grammar_->quotable()->may_end(span)) add(grammar_->nodes()[node.next]);
 }
 
 void GrammarState::drop_unused_frames()
@@ -241,27 +285,25 @@ std::string GrammarState::forced() const
     std::size_t whole = 0;  // bytes up to the last end of a character
     unsigned continuation = 0;
     std::vector<Parse> parses = parses_;
+    Quotable::Span span = span_;
     while (text.size() < kForcedMax) {
-        std::optional<std::uint8_t> only;
-        bool certain = !parses.empty();
+        std::bitset<256> next;
+        bool certain = true;
         for (const Parse& parse : parses) {
-            const Grammar::Node& node = grammar_->nodes()[parse.node];
-            const Grammar::Edge* edge = node.kind == Kind::bytes ? &grammar_->edges()[node.next] : nullptr;
-            if (edge == nullptr || node.other != 1 || edge->first != edge->last ||
-                only.value_or(edge->first) != edge->first) {
-                certain = false;
-                break;
-            }
-            only = edge->first;
+            certain = certain && grammar_->nodes()[parse.node].kind != Kind::slot;
+            add_next_bytes(parse, span, next);
         }
-        if (!certain) break;
-        Step step = step_byte(parses, *only);
+        if (!certain || next.count() != 1) break;
+        std::uint8_t only = 0;
+        while (!next[only]) ++only;
+        Step step = step_byte(parses, span, only);
         if (!step.alive()) break;  // its calls nest too deep
-        text.push_back(static_cast<char>(*only));
-        continuation = continuation_after(continuation, *only);
+        text.push_back(static_cast<char>(only));
+        continuation = continuation_after(continuation, only);
         if (continuation == 0) whole = text.size();
         if (step.ended) break;
         parses = std::move(step.parses);
+        span = step.span;
     }
     truncate(frames);
     text.resize(whole);

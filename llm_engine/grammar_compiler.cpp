@@ -23,7 +23,7 @@ struct Range {
 };
 
 struct Tree {
-    enum class Kind { characters, sequence, alternatives, repeat, rule, slot };
+    enum class Kind { characters, sequence, alternatives, repeat, rule, slot, quote };
     Kind kind = Kind::sequence;
     std::vector<Range> ranges = {};  // characters
     std::vector<Tree> parts = {};    // sequence, alternatives; repeat: one
@@ -176,7 +176,7 @@ private:
                 ++at_;
                 tree.parts.push_back(std::move(group));
             } else if (c == '<') {
-                tree.parts.push_back(slot());
+                tree.parts.push_back(slot_or_quote());
             } else if (is_name_character(c)) {
                 tree.parts.push_back({.kind = Tree::Kind::rule, .name = take_name(), .at = start});
             } else if (c == '*' || c == '+' || c == '?' || c == '{') {
@@ -227,10 +227,14 @@ private:
         return result;
     }
 
-    Tree slot()
+    Tree slot_or_quote()
     {
         const std::size_t start = at_;
-        if (text_.substr(at_, 6) != "<slot:") fail("'<slot:NAME>' expected");
+        if (text_.substr(at_).starts_with("<quote>")) {
+            at_ += 7;
+            return {.kind = Tree::Kind::quote, .at = start};
+        }
+        if (text_.substr(at_, 6) != "<slot:") fail("'<slot:NAME>' or '<quote>' expected");
         at_ += 6;
         Tree tree{.kind = Tree::Kind::slot, .name = take_name(), .at = start};
         if (at_ >= text_.size() || text_[at_] != '>') fail("'>' expected");
@@ -343,7 +347,10 @@ private:
 
 class GrammarCompiler {
 public:
-    explicit GrammarCompiler(std::string_view text) : parser_(text) {}
+    GrammarCompiler(std::string_view text, std::shared_ptr<const Quotable> quotable) : parser_(text)
+    {
+        grammar_->quotable_ = std::move(quotable);
+    }
 
     std::shared_ptr<const Grammar> run()
     {
@@ -378,7 +385,9 @@ private:
     {
         switch (tree.kind) {
             case Tree::Kind::characters:
-                return emit_characters(tree.ranges, next);
+                return emit_characters(without_opening_mark(tree), next);
+            case Tree::Kind::quote:
+                return emit_quote(tree, next);
             case Tree::Kind::sequence:
                 for (auto part = tree.parts.rbegin(); part != tree.parts.rend(); ++part)
                     next = emit(*part, next);
@@ -406,6 +415,28 @@ private:
             }
         }
         return next;
+    }
+
+    std::vector<Range> without_opening_mark(const Tree& tree) const
+    {
+        if (grammar_->quotable_ == nullptr) return tree.ranges;
+        const std::uint32_t mark = grammar_->quotable_->open();
+        std::vector<Range> cut;
+        for (const Range& range : tree.ranges) {
+            if (range.first < mark) cut.push_back({range.first, std::min(range.last, mark - 1)});
+            if (range.last > mark) cut.push_back({std::max(range.first, mark + 1), range.last});
+        }
+        if (cut.empty()) parser_.fail_at(tree.at, "the opening quotation mark stands only in <quote>");
+        return cut;
+    }
+
+    std::uint32_t emit_quote(const Tree& tree, std::uint32_t next)
+    {
+        const Quotable* const quotable = grammar_->quotable();
+        if (quotable == nullptr) parser_.fail_at(tree.at, "<quote> without passages to quote from");
+        const std::uint32_t close = emit_characters({{quotable->close(), quotable->close()}}, next);
+        const std::uint32_t span = add({Kind::span, close});
+        return emit_characters({{quotable->open(), quotable->open()}}, span);
     }
 
     std::uint32_t emit_repeat(const Tree& tree, std::uint32_t next)
@@ -577,13 +608,13 @@ private:
     std::vector<bool> nullable_;
 };
 
-std::shared_ptr<const Grammar> Grammar::parse(std::string_view text)
+std::shared_ptr<const Grammar> Grammar::parse(std::string_view text, std::shared_ptr<const Quotable> quotable)
 {
     if (text.size() > kTextMax) {
         throw EngineError(EngineError::Kind::bad_request,
                           "grammar of more than " + std::to_string(kTextMax) + " bytes");
     }
-    return GrammarCompiler(text).run();
+    return GrammarCompiler(text, std::move(quotable)).run();
 }
 
 }  // namespace jiphyeon

@@ -85,6 +85,8 @@ private:
                 for (std::uint32_t i = 0; i < node.other; ++i)
                     if (finite_[part][edges_[node.next + i].next]) return true;
                 return false;
+            case Kind::span:
+                assert(false);  // until_slot() refuses
         }
         return false;
     }
@@ -186,6 +188,9 @@ private:
 std::string GrammarState::until_slot() const
 {
     assert(continuation_ == 0);
+    if (grammar_->quotable() != nullptr)
+        throw EngineError(EngineError::Kind::unsupported,
+                          "a grammar with quotations says no server what may come");
     UntilSlot out(*grammar_);
     for (const Parse& parse : parses_) {
         std::vector<std::uint32_t> places = {parse.node};

@@ -442,6 +442,8 @@ void RemoteGeneration::go_on_from(const std::string& text)
 Generated RemoteEngine::generate(const GenerateRequest& request, const GenerateEvents& events)
 {
     check_prompt(info_, request.prompt, request.max_tokens);
+    if (!request.quoting.passages.empty())
+        throw EngineError(Kind::unsupported, "a server cannot be held to quoting given passages verbatim");
     return RemoteGeneration(*this, request, events).run();
 }
 

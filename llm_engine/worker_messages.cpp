@@ -258,6 +258,11 @@ void fields(Io& io, V& value)
     io.field(request.sampling.top_p);
     io.field(request.sampling.seed);
     io.field(request.grammar);
+    io.field(request.quoting.passages);
+    io.field(request.quoting.open);
+    io.field(request.quoting.close);
+    io.size(request.quoting.characters_min);
+    io.size(request.quoting.characters_max);
     io.field(request.stop);
     io.field(request.cache_domain);
     io.field(value.wants_text);
@@ -272,6 +277,12 @@ void fields(Io& io, V& value)
     io.field(value.text);
     io.field(value.tokens);
     io.choice(value.finish, Generated::Finish::cancelled);
+    list(io, value.quotes, 4 * sizeof(std::uint64_t), [&io](auto& quote) {
+        io.size(quote.start);
+        io.size(quote.end);
+        io.size(quote.passage);
+        io.size(quote.passage_start);
+    });
     io.field(value.logits_hash);
     io.size(value.prompt_tokens);
     io.size(value.cached_tokens);

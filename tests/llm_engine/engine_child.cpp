@@ -78,7 +78,11 @@ public:
         if (command == "refuse") throw EngineError(EngineError::Kind::too_large, "need 9, limit 5");
         if (command == "echo") {
             out.text = request.grammar + "|" + request.stop.at(0) + "|" + request.cache_domain + "|" +
-                       std::to_string(request.max_tokens) + "|" + std::to_string(request.sampling.seed);
+                       std::to_string(request.max_tokens) + "|" + std::to_string(request.sampling.seed) +
+                       "|" + request.quoting.passages.at(1) + "|" + request.quoting.open +
+                       request.quoting.close + "|" + std::to_string(request.quoting.characters_min) + "|" +
+                       std::to_string(request.quoting.characters_max);
+            out.quotes = {{1, 2, 3, 4}, {5, 6, 7, 8}};
         }
         if (command == "cage") {
             out.text = ::socket(AF_INET, SOCK_STREAM, 0) < 0 ? std::strerror(errno) : "a socket";

@@ -72,10 +72,15 @@ struct Answer {
 
 // The request's prompt is `prompt` and the tokens of kBeginning, or `prompt` alone where a slot puts them.
 inline constexpr const char* kBeginning = "\n답: ";
-inline constexpr const char* kAnswer = "[a-z가-힣 ]{8}";
+
+// What may be answered.
+struct Form {
+    std::string grammar = "[a-z가-힣 ]{8}";
+    Quoting quoting = {};
+};
 
 inline Answer answer(Engine& engine, const Way& way, std::vector<TokenId> prompt,
-                     const std::string& forced_text)
+                     const std::string& forced_text, const Form& form)
 {
     const bool by_slot = way.forced == Way::Forced::slot;
     const std::vector<TokenId> beginning = engine.tokenizer().encode(kBeginning);
@@ -84,9 +89,10 @@ inline Answer answer(Engine& engine, const Way& way, std::vector<TokenId> prompt
     request.prompt = std::move(prompt);
     request.max_tokens = 64;
     if (way.again || way.chunk != 0) request.cache_domain = "부서";
-    request.grammar = "root ::= " + (by_slot ? std::string("<slot:beginning> ") + kAnswer
-                                     : way.forced == Way::Forced::grammar ? '"' + forced_text + '"'
-                                                                          : kAnswer);
+    const bool by_grammar = way.forced == Way::Forced::grammar;  // whose literal may hold quotation marks
+    request.grammar = "root ::= " + (by_grammar ? '"' + forced_text + '"'
+                                                : (by_slot ? "<slot:beginning> " : "") + form.grammar);
+    if (!by_grammar) request.quoting = form.quoting;
     GenerateEvents events;
     events.on_slot = [](std::string_view, std::string_view) {
         return GenerateEvents::SlotFill{.text = kBeginning, .stop = false};
@@ -104,7 +110,7 @@ inline Answer answer(Engine& engine, const Way& way, std::vector<TokenId> prompt
 // each, from the calling thread.
 inline std::vector<Answer> answers(const std::filesystem::path& model, const Way& way,
                                    std::span<const std::vector<TokenId>> prompts,
-                                   std::span<const Answer> expected,
+                                   std::span<const Answer> expected, const Form& form = {},
                                    const std::function<void()>& on_answer = {})
 {
     const auto engine = open_engine(model, way.options);
@@ -114,8 +120,9 @@ inline std::vector<Answer> answers(const std::filesystem::path& model, const Way
         for (std::size_t first = 0; first < prompts.size(); first += way.users) {
             std::vector<std::future<Answer>> users;
             for (std::size_t i = first; i < std::min(prompts.size(), first + way.users); ++i) {
-                users.push_back(std::async(way.users == 1 ? std::launch::deferred : std::launch::async,
-                                           [&, i] { return answer(*engine, way, prompts[i], text(i)); }));
+                users.push_back(
+                    std::async(way.users == 1 ? std::launch::deferred : std::launch::async,
+                               [&, i] { return answer(*engine, way, prompts[i], text(i), form); }));
             }
             for (std::size_t i = 0; i < users.size(); ++i) {
                 all[first + i] = users[i].get();

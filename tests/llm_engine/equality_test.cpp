@@ -21,13 +21,14 @@ using test::Way;
 // The answers of each way, after all were found equal to those of the first.
 std::map<std::string, std::vector<Answer>> equal_answers(const std::filesystem::path& model,
                                                          std::span<const std::vector<TokenId>> prompts,
+                                                         const test::Form& form = {},
                                                          KvType kv = KvType::f16)
 {
     const test::TempDir folder;
     std::vector<Answer> expected;
     std::map<std::string, std::vector<Answer>> all;
     for (const Way& way : test::all_ways(model, folder.path(), kv)) {
-        const std::vector<Answer> got = test::answers(model, way, prompts, expected);
+        const std::vector<Answer> got = test::answers(model, way, prompts, expected, form);
         if (expected.empty()) expected = got;
         for (std::size_t i = 0; i < prompts.size(); ++i) {
             EXPECT_EQ(got[i].logits_hash, expected[i].logits_hash) << way.name << ", prompt " << i;
@@ -60,7 +61,7 @@ TEST_P(Equality, EveryWayGivesTheSameBytes)
     for (std::size_t size = prompts.size(); size < 32; ++size)  // for those at once
         prompts.push_back(tokenizer->encode(text.substr(0, size)));
 
-    const auto all = equal_answers(model, prompts, GetParam().kv);
+    const auto all = equal_answers(model, prompts, {}, GetParam().kv);
     // Each way was gone indeed.
     for (std::size_t i = 0; i < 3; ++i) {
         const std::size_t size = prompts[i].size() + tokenizer->encode(test::kBeginning).size();
@@ -98,6 +99,27 @@ INSTANTIATE_TEST_SUITE_P(
         const Tiny& tiny = parameter.param;
         return tiny.options.architecture + (tiny.kv == KvType::q8 ? "_q8" : "");
     });
+
+TEST(Quotations, EveryWayGivesTheSameBytes)
+{
+    const test::TempDir folder;
+    const std::filesystem::path model = folder.path() / "tiny.gguf";
+    std::ofstream(model, std::ios::binary) << test::tiny_model({.matrices = TensorType::q8_0});
+    const auto tokenizer = open_tokenizer(model);
+    const std::string passage = "제12조(휴직) 기간은 3.5년 이내로 한다. 法令이 정하면 그에 따른다.";
+    std::vector<std::vector<TokenId>> prompts;
+    for (const char* question : {"휴직 기간은?", "제12조는 무엇을 정하나?"})
+        prompts.push_back(tokenizer->encode(passage + question));
+    const auto all = equal_answers(
+        model, prompts,
+        {.grammar = "[가-힣]{2} <quote> [a-z]", .quoting = {.passages = {passage}, .characters_max = 12}});
+    for (const Answer& answer : all.at("alone")) {
+        const std::size_t open = answer.text.find("“");
+        const std::size_t close = answer.text.find("”");
+        ASSERT_NE(close, std::string::npos) << answer.text;
+        EXPECT_NE(passage.find(answer.text.substr(open + 3, close - open - 3)), std::string::npos);
+    }
+}
 
 TEST(RealModel, SmallPromptsGiveTheSameBytesInEveryWay)
 {

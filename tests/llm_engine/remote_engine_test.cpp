@@ -516,8 +516,11 @@ TEST_F(RemoteEngine, SaysWhatNoServerCanDo)
     const std::vector<TokenId> ids = {'a', 'b'};
     const std::vector<std::string> texts = {"글"};
     EXPECT_EQ(engine->next_scores(ids, ids, ""), (std::vector<std::optional<float>>(2)));
+    GenerateRequest quoting = request_for(*engine);
+    quoting.quoting.passages = {"휴직 기간"};
     for (const auto& call : {std::function<void()>([&] { engine->next_logits(ids, ""); }),
-                             std::function<void()>([&] { engine->embed(texts); })}) {
+                             std::function<void()>([&] { engine->embed(texts); }),
+                             std::function<void()>([&] { engine->generate(quoting, {}); })}) {
         try {
             call();
             FAIL();

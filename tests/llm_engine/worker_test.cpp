@@ -72,8 +72,11 @@ TEST(Worker, RequestsArriveWholeAndErrorsComeBackAsTheyWere)
     request.cache_domain = "public";
     request.max_tokens = 12;
     request.sampling.seed = ~std::uint64_t{0};
+    request.quoting = {
+        .passages = {"", "근거"}, .open = "「", .close = "」", .characters_min = 3, .characters_max = 9};
     const Generated out = engine->generate(request, {});
-    EXPECT_EQ(out.text, "root ::= \"가\"|끝|public|12|18446744073709551615");
+    EXPECT_EQ(out.text, "root ::= \"가\"|끝|public|12|18446744073709551615|근거|「」|3|9");
+    EXPECT_EQ(out.quotes, (std::vector<Quote>{{1, 2, 3, 4}, {5, 6, 7, 8}}));
     EXPECT_EQ(out.tokens, request.prompt);
     EXPECT_EQ(out.logits_hash[31], 9);
     EXPECT_EQ(kind_of([&] { engine->generate(command(*engine, "refuse"), {}); }),

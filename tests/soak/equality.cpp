@@ -93,7 +93,7 @@ int run(const std::filesystem::path& model, const std::filesystem::path& texts, 
     for (const test::Way& way : ways) {
         const auto mine = part_of(way, prompts);
         const auto wanted = part_of(way, expected);
-        const auto got = test::answers(model, way, mine, wanted, [&] { progress.step(way.name); });
+        const auto got = test::answers(model, way, mine, wanted, {}, [&] { progress.step(way.name); });
         if (expected.empty()) expected = got;
         for (std::size_t i = 0; i < wanted.size(); ++i) {
             if (got[i].logits_hash == wanted[i].logits_hash) continue;

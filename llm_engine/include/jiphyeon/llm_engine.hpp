@@ -174,6 +174,23 @@ struct GenerateEvents {
     std::function<void(std::size_t done, std::size_t total)> on_prompt;
 };
 
+// Quotations that are the words of given passages by construction: the opening mark can be written only as
+// the beginning of one, and in it nothing but a contiguous span of a passage until the closing mark
+// (llm_engine/quotable.hpp says what spans there are). In a grammar `<quote>` stands for the opening mark, a
+// span and the closing mark; all else in it is without the opening mark. Fills of slots are the caller's and
+// are not looked at.
+//
+// The retriever's answers do not use it. They would with the passage that the model is shown as the only one,
+// and `<quote>` as one more way for a sentence to go on (`rest ::= … | <quote>`); such a part of a sentence
+// needs no check of its support, and Generated::quotes say what to highlight.
+struct Quoting {
+    std::vector<std::string> passages;  // UTF-8; none: the marks are characters as others
+    std::string open = "“";             // one character each, which may be the same
+    std::string close = "”";
+    std::size_t characters_min = 2;  // of a quotation, without its marks
+    std::size_t characters_max = 300;
+};
+
 struct GenerateRequest {
     std::vector<TokenId> prompt;
     std::size_t max_tokens = 256;
@@ -181,11 +198,23 @@ struct GenerateRequest {
     // GBNF (the notation of llama.cpp's grammars/README.md) over Unicode characters, start symbol `root`,
     // with one more terminal: `<slot:NAME>` matches nothing and calls on_slot. Empty: anything may follow.
     std::string grammar;
+    // With passages and no grammar, anything may follow and quotations anywhere in it. A server cannot be
+    // told: unsupported.
+    Quoting quoting;
     std::vector<std::string> stop;  // a text that ends the generation and is not part of it
     // Requests share key/value pages only within one domain, so that nobody learns from the time an answer
     // takes what somebody with other rights has asked. "" shares with nobody.
     std::string cache_domain;
     const std::atomic<bool>* cancel = nullptr;  // looked at once per step; may be null
+};
+
+// A quotation that was closed; both ranges hold the same bytes. An unfinished one at the end of a text, which
+// max_tokens or a stop text may leave, is not listed, but verbatim as well.
+struct Quote {
+    std::size_t start = 0, end = 0;  // bytes of Generated::text, without the marks
+    std::size_t passage = 0;         // index; the first of several that hold these words between others
+    std::size_t passage_start = 0;   // byte of the passage
+    bool operator==(const Quote&) const = default;
 };
 
 struct Generated {
@@ -195,6 +224,7 @@ struct Generated {
     std::string text;             // the model's text and the slots' fills
     std::vector<TokenId> tokens;  // none where a server wrote: it tells its text alone
     Finish finish = Finish::end;
+    std::vector<Quote> quotes;  // in order
     // SHA-256 over the bytes (f32, little-endian) of the logits of every sampled position, in order; zeros
     // where a server wrote.
     std::array<std::uint8_t, 32> logits_hash{};
