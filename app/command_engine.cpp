@@ -1,6 +1,7 @@
 // engine: the bare engine, for measuring, comparing and making model files; no data folder.
 #include <iomanip>
 #include <iostream>
+#include <tuple>
 
 #include "commands.hpp"
 #include "models.hpp"
@@ -17,7 +18,8 @@ struct EngineCommand {
     bool chat = false, special = false;
     float temperature = 0;
     std::uint64_t seed = 0;
-    std::vector<std::string> adapters;
+    std::vector<std::string> adapters, evidence;
+    std::string quote_marks = "“”";
     float adapter_scale = 1;
 };
 
@@ -110,6 +112,25 @@ void add_adapted_model_options(CLI::App& app, Console& console, EngineCommand& c
                    tr("어댑터를 더하는 정도", "how much of the adapters is added"));
 }
 
+// The marks of --quote-marks: two characters, the opening and the closing one.
+std::pair<std::string, std::string> marks_of(const std::string& marks)
+{
+    std::size_t second = 1;
+    while (second < marks.size() && (static_cast<unsigned char>(marks[second]) & 0xC0) == 0x80) ++second;
+    return {marks.substr(0, second), marks.substr(std::min(second, marks.size()))};
+}
+
+json quotes_json(const EngineCommand& command, const Generated& out)
+{
+    json quotes = json::array();
+    for (const Quote& quote : out.quotes)
+        quotes.push_back({{"text", out.text.substr(quote.start, quote.end - quote.start)},
+                          {"start", quote.start},
+                          {"file", command.evidence[quote.passage]},
+                          {"file_start", quote.passage_start}});
+    return quotes;
+}
+
 json generate(const EngineCommand& command)
 {
     const auto engine = open(command);
@@ -119,12 +140,22 @@ json generate(const EngineCommand& command)
         command.chat ? engine->chat_prompt(turns) : engine->tokenizer().encode(command.prompt, true);
     request.max_tokens = command.max_tokens;
     request.sampling = {.temperature = command.temperature, .seed = command.seed};
-    const Generated out = engine->generate(request, {});
-    return {{"text", out.text},
-            {"tokens", out.tokens},
-            {"prompt_tokens", out.prompt_tokens},
-            {"logits_hash", crypto::hex(out.logits_hash)},
-            {"timings_ms", {{"prompt", out.prompt_ms}, {"decode", out.decode_ms}}}};
+    for (const std::string& file : command.evidence) request.quoting.passages.push_back(read_file(file));
+    std::tie(request.quoting.open, request.quoting.close) = marks_of(command.quote_marks);
+    try {
+        const Generated out = engine->generate(request, {});
+        json reply = {{"text", out.text},
+                      {"tokens", out.tokens},
+                      {"prompt_tokens", out.prompt_tokens},
+                      {"logits_hash", crypto::hex(out.logits_hash)},
+                      {"timings_ms", {{"prompt", out.prompt_ms}, {"decode", out.decode_ms}}}};
+        if (!command.evidence.empty()) reply["quotes"] = quotes_json(command, out);
+        return reply;
+    } catch (const EngineError& error) {
+        if (error.kind != EngineError::Kind::bad_request) throw;
+        throw CommandError(CommandError::Kind::usage,
+                           tr("요청대로 쓸 수 없습니다: ", "that cannot be written: ") + error.what(), "");
+    }
 }
 
 struct QuantizeCommand {
@@ -258,6 +289,13 @@ void add_engine_commands(CLI::App& app, Console& console)
     generate_command->add_flag("--chat", c->chat, tr("모델의 대화 형식으로", "in the model's chat form"));
     generate_command->add_option("--temperature", c->temperature);
     generate_command->add_option("--seed", c->seed);
+    generate_command
+        ->add_option("--evidence", c->evidence,
+                     tr("따옴표 안에는 이 UTF-8 글 파일에 있는 말만 그대로 쓴다, 여럿도 된다",
+                        "quotation marks hold only words of this UTF-8 text file, verbatim; any number"))
+        ->check(CLI::ExistingFile);
+    generate_command->add_option("--quote-marks", c->quote_marks,
+                                 tr("여는 따옴표와 닫는 따옴표 (기본 “”)", "opening and closing mark (“”)"));
     generate_command->callback([=, &console] {
         console.answer(generate(*c),
                        [](const json& reply) { std::cout << reply["text"].get<std::string>() << "\n"; });

@@ -260,6 +260,13 @@ Json to_json(const Generation& generation)
                   {"model", generation.remote->model},
                   {"served_as", generation.remote->served_as},
                   {"text", generation.remote->text}};
+    Json quoting;
+    if (!generation.quoting.passages.empty())
+        quoting = {{"passages", generation.quoting.passages},
+                   {"open", generation.quoting.open},
+                   {"close", generation.quoting.close},
+                   {"characters_min", generation.quoting.characters_min},
+                   {"characters_max", generation.quoting.characters_max}};
     return {{"replayable", !generation.remote.has_value()},
             {"remote", std::move(remote)},
             {"model_sha256", generation.model_sha256},
@@ -268,6 +275,7 @@ Json to_json(const Generation& generation)
             {"kv", generation.kv},
             {"prompt", generation.prompt},
             {"grammar", generation.grammar},
+            {"quoting", std::move(quoting)},
             {"max_tokens", generation.max_tokens},
             {"sampling",
              {{"temperature", generation.sampling.temperature},
@@ -289,6 +297,13 @@ Generation generation_from_json(const Json& object)
     generation.kv = object.value("kv", std::string(kv_type_name(KvType::f16)));
     generation.prompt = object.at("prompt").get<std::vector<TokenId>>();
     generation.grammar = object.at("grammar").get<std::string>();
+    // Nor has a record in which nothing could be quoted.
+    if (const Json quoting = object.value("quoting", Json()); !quoting.is_null())
+        generation.quoting = {.passages = quoting.at("passages").get<std::vector<std::string>>(),
+                              .open = quoting.at("open").get<std::string>(),
+                              .close = quoting.at("close").get<std::string>(),
+                              .characters_min = quoting.at("characters_min").get<std::size_t>(),
+                              .characters_max = quoting.at("characters_max").get<std::size_t>()};
     generation.max_tokens = object.at("max_tokens").get<std::size_t>();
     const Json& sampling = object.at("sampling");
     generation.sampling.temperature = sampling.at("temperature").get<float>();

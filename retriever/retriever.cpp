@@ -191,6 +191,7 @@ struct Asking {
         record.adapters = adapters_of(llm.info());
         record.prompt = std::move(request.prompt);
         record.grammar = std::move(request.grammar);
+        record.quoting = std::move(request.quoting);
         record.max_tokens = request.max_tokens;
         record.sampling = request.sampling;
         if (llm.info().server.empty()) {
@@ -329,6 +330,7 @@ std::vector<std::string> Retriever::replay(const Generation& generation) const
     request.max_tokens = generation.max_tokens;
     request.sampling = generation.sampling;
     request.grammar = generation.grammar;
+    request.quoting = generation.quoting;
     std::size_t next = 0;
     GenerateEvents events;
     events.on_slot = [&](std::string_view, std::string_view) {

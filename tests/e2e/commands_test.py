@@ -122,6 +122,19 @@ class WithoutDataFolder(Commands):
                           "--max-tokens", 4, "--threads", 2)
         self.assert_fields(made, text=str, tokens=list, logits_hash=str, timings_ms=dict)
         self.assertEqual(len(made["tokens"]), 4)
+        with tempfile.TemporaryDirectory() as folder:
+            evidence = Path(folder) / "근거.txt"
+            evidence.write_text("제3조(연가) 연가는 15일로 한다. 반가는 4시간으로 계산한다.", encoding="utf-8")
+            quoting = ("engine", "generate", "--model", SMALL_MODEL, "--prompt", 'json: {"연가": "15일", ',
+                       "--max-tokens", 40, "--evidence", evidence, "--quote-marks")
+            made = self.reply(*quoting, '""')
+            self.assertTrue(made["quotes"])
+            for quote in made["quotes"]:
+                self.assert_fields(quote, text=str, start=int, file=str, file_start=int)
+                for where, start in ((made["text"], quote["start"]),
+                                     (evidence.read_text(encoding="utf-8"), quote["file_start"])):
+                    self.assertTrue(where.encode()[start:].startswith(quote["text"].encode()))
+            self.assertIn("quotation mark", self.reply(*quoting, "“", expect=2)["error"]["message"])
         vectors = self.reply("engine", "embed", "--model", EMBEDDER, "--prompt", "query: 연가")["vectors"]
         self.assertAlmostEqual(sum(x * x for x in vectors[0]), 1, places=3)
         self.assertTrue(self.reply("engine", "tokenize", "--model", SMALL_MODEL, "--prompt", "연가")["tokens"])

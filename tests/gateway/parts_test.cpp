@@ -7,6 +7,7 @@
 
 #include "admission.hpp"
 #include "login_guard.hpp"
+#include "messages.hpp"
 #include "sentence_mask.hpp"
 #include "sessions.hpp"
 
@@ -211,6 +212,28 @@ TEST(SentenceMaskTest, NothingIsLostOrReorderedWhateverTheEndings)
 {
     const std::vector<std::string> texts = {"가", "나 3", "다.", "라 ２", "마-", "바다.", "abc", "끝 구"};
     EXPECT_EQ(through(texts), texts);
+}
+
+// What a record keeps of the passages that could be quoted is what replay needs to quote them again.
+TEST(MessagesTest, WhatCouldBeQuotedIsReadAsItWasRecorded)
+{
+    Generation generation;
+    generation.grammar = "root ::= <quote>";
+    generation.quoting = {.passages = {"연가는 15일", ""},
+                          .open = "「",
+                          .close = "」",
+                          .characters_min = 3,
+                          .characters_max = 9};
+    const Json recorded = to_json(generation);
+    const Quoting again = generation_from_json(recorded).quoting;
+    EXPECT_EQ(again.passages, generation.quoting.passages);
+    EXPECT_EQ(again.open + again.close, "「」");
+    EXPECT_EQ(again.characters_min, 3u);
+    EXPECT_EQ(again.characters_max, 9u);
+
+    Json older = recorded;
+    older.erase("quoting");
+    EXPECT_TRUE(generation_from_json(older).quoting.passages.empty());
 }
 
 }  // namespace

@@ -64,5 +64,33 @@ TEST(Answering, TheRealModelAnswersWithACheckedCitationAndCanBeReplayed)
     EXPECT_EQ(retriever.replay(other), std::vector<std::string>{"other tokens"});
 }
 
+TEST(Answering, QuotationsAreReplayedFromTheRecordedPassages)
+{
+    if (!std::filesystem::exists(kSmall)) GTEST_SKIP() << "no model file " << kSmall;
+    const Archive archive;
+    const auto engine = open_engine(kSmall, {.threads = 2, .context_tokens = 256});
+    const Retriever retriever(archive.index(), engine.get(), nullptr, {});
+    GenerateRequest request;
+    request.prompt = engine->tokenizer().encode("규정에 따르면 ");
+    request.max_tokens = 60;
+    request.grammar = "root ::= <quote> \"라고 한다.\"";
+    request.quoting.passages = {"제3조(휴가) 하계휴가는 5일이다. 다만, 겨울에는 없다."};
+    const Generated out = engine->generate(request, {});
+    EXPECT_EQ(out.quotes.size(), 1u);
+
+    Generation generation;
+    generation.model_sha256 = crypto::hex(engine->info().sha256);
+    generation.template_sha256 = engine->info().template_sha256;
+    generation.prompt = request.prompt;
+    generation.grammar = request.grammar;
+    generation.quoting = request.quoting;
+    generation.max_tokens = request.max_tokens;
+    generation.tokens = out.tokens;
+    generation.logits_hash = crypto::hex(out.logits_hash);
+    EXPECT_EQ(retriever.replay(generation), std::vector<std::string>{});
+    generation.quoting.passages = {"제4조(당직) 당직 수당은 6만 원이다."};
+    EXPECT_NE(retriever.replay(generation), std::vector<std::string>{});
+}
+
 }  // namespace
 }  // namespace jiphyeon

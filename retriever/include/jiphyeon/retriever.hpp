@@ -106,6 +106,7 @@ struct Generation {
     std::string kv;                             // how it held keys and values: "f16", "q8"
     std::vector<TokenId> prompt;
     std::string grammar;
+    Quoting quoting;
     std::size_t max_tokens = 0;
     Sampling sampling;
     std::vector<GenerateEvents::SlotFill> fills;  // what the slots were given, in order
