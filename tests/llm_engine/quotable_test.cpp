@@ -267,6 +267,21 @@ TEST(QuotingGrammar, WhatIsCertainIsForced)
     EXPECT_TRUE(state.must_end());
 }
 
+// The ideographic space and 」 share two of their three bytes.
+TEST(QuotingGrammar, OnlyTheWholeClosingMarkClosesAQuotation)
+{
+    const Quoting quoting{.passages = {"휴가　규정"}, .open = "「", .close = "」"};
+    for (const bool bytewise : {false, true}) {
+        GrammarState state = state_of("root ::= <quote>", quoting);
+        const std::string text = "「휴가　규정」";
+        for (std::size_t i = 0; i < text.size(); i += bytewise ? 1 : text.size())
+            ASSERT_TRUE(state.advance(std::string_view(text).substr(i, bytewise ? 1 : text.size())));
+        ASSERT_EQ(state.quoted().size(), 1u);
+        EXPECT_EQ(state.quoted()[0].end, text.size() - 3);
+        EXPECT_EQ(state.quoted()[0].span.bytes, quoting.passages[0].size());
+    }
+}
+
 TEST(QuotingGrammar, NoServerIsToldOfIt)
 {
     try {
