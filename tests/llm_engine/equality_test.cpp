@@ -21,8 +21,7 @@ using test::Way;
 // The answers of each way, after all were found equal to those of the first.
 std::map<std::string, std::vector<Answer>> equal_answers(const std::filesystem::path& model,
                                                          std::span<const std::vector<TokenId>> prompts,
-                                                         const test::Form& form = {},
-                                                         KvType kv = KvType::f16)
+                                                         const test::Form& form = {}, KvType kv = KvType::f16)
 {
     const test::TempDir folder;
     std::vector<Answer> expected;

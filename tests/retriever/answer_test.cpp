@@ -81,6 +81,7 @@ TEST(Answering, QuotationsAreReplayedFromTheRecordedPassages)
     Generation generation;
     generation.model_sha256 = crypto::hex(engine->info().sha256);
     generation.template_sha256 = engine->info().template_sha256;
+    generation.kv = kv_type_name(engine->info().kv);
     generation.prompt = request.prompt;
     generation.grammar = request.grammar;
     generation.quoting = request.quoting;
