@@ -7,7 +7,8 @@ Speed: a prompt of 512 (and 2,048) tokens, and 64 greedy tokens after a short pr
 that alternate. llama.cpp gets the batch sizes and the flash attention setting that it was fastest with in a short
 sweep before. rows8, rows16: how much longer a step for so many users takes than one for one. Shares of the physical
 limit: of the bytes that a plain loop reads in a second, what decoding reads, each weight once per token; of the integer
-operations of a plain loop, what the products of a prompt need. The Q4_0 file is made by our quantiser from the Q4_K_M.
+operations of a plain loop, what the products of a prompt need. The plain loops take their turns between the measurements,
+as a machine that is shared gives more at one minute than at the next. The Q4_0 file is made by our quantiser from the Q4_K_M.
 
 Serving, with the 1.5B: eight users who ask about one document of 1,024 tokens, beside llama.cpp's batched decoding of
 eight sequences that the document was copied to (throughput: all tokens a second from the questions on); answers that
@@ -236,22 +237,22 @@ def speed(case, model, threads, quick):
     tokens = prompts_of(ours, [2048])[0]
     peer = LlamaCpp(model, threads, **({"flash": False} if quick else sweep(model, threads, tokens[:512])))
     runs = 3 if quick else 7
-    jobs = [("prefill", lambda e: e.prefill_ms(tokens[:512]), 512)]
-    if not quick:
-        jobs.append(("prefill 2048", lambda e: e.prefill_ms(tokens), 2048))
-    jobs.append(("decode", lambda e: e.decode_ms(tokens[:32], 64), 1))
-    cases = []
-    for metric, measure, count in jobs:
-        mine, theirs = alternate([lambda: measure(ours), lambda: measure(peer)], 3 if metric == "prefill 2048" else runs)
+    bytes_read, operations = work_per_token(model)
+
+    def job(metric, measure, count, runs):
+        mine, theirs, limits = alternate([lambda: measure(ours), lambda: measure(peer), lambda: ours.ask(op="limits")], runs)
         rates = [[count * 1000 / ms for ms in result] for result in (mine, theirs)]
-        medians = [statistics.median(rate) for rate in rates]
-        spread = " / ".join(f"{min(rate):.1f}-{max(rate):.1f}" for rate in rates)
-        print(f"{case:14} {metric:14} {medians[0]:9.1f} {medians[1]:9.1f} tokens/s   {medians[0] / medians[1]:5.2f}x   ({spread})")
-        cases.append({"case": case, "metric": metric, "unit": "tokens/s", "ours": medians[0], "peer": medians[1],
-                      "peer_name": peer.name, "ratio": medians[0] / medians[1], "runs": len(mine)})
+        limit, work = ("bytes_per_s", bytes_read) if metric == "decode" else ("operations_per_s", operations)
+        shares = [rate * work / each[limit] for rate, each in zip(rates[0], limits)]
+        return [case_of(case, metric, "tokens/s", *rates, peer.name),
+                case_of(case, f"{metric} share of limit", "1", shares, None, None)]
+
+    cases = job("prefill", lambda engine: engine.prefill_ms(tokens[:512]), 512, runs)
+    if not quick:
+        cases += job("prefill 2048", lambda engine: engine.prefill_ms(tokens), 2048, 3)
+    cases += job("decode", lambda engine: engine.decode_ms(tokens[:32], 64), 1, runs)
     peer.close()
     cases += rows(case, ours, tokens[:16], runs)
-    cases += limits(case, model, ours, {each["metric"]: each["ours"] for each in cases})
     ours.close()
     loads = []
     for _ in range(runs):
@@ -260,6 +261,15 @@ def speed(case, model, threads, quick):
         again.close()
     cases.append(case_of(case, "load", "s", loads, None, None))
     return cases
+
+
+def work_per_token(model):
+    """Bytes that decoding a token reads of the weights, and integer operations that a token of a prompt needs."""
+    import gguf
+    tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(model).tensors}
+    # Of the embeddings decoding reads a row, unless they are the projection to the vocabulary as well.
+    read = sum(int(t.n_bytes) for name, t in tensors.items() if name != "token_embd.weight" or "output.weight" not in tensors)
+    return read, 2 * sum(int(t.n_elements) for name, t in tensors.items() if name.startswith("blk."))
 
 
 def rows(case, ours, prompt, runs):
@@ -272,19 +282,6 @@ def rows(case, ours, prompt, runs):
     single, *many = alternate([lambda count=count: step(count) for count in (1, 8, 16)], runs)
     return [case_of(case, f"rows{count}", "single steps", [ms / statistics.median(single) for ms in steps], None, None)
             for count, steps in zip((8, 16), many)]
-
-
-def limits(case, model, ours, rates):
-    """Shares of what plain loops on this machine reach."""
-    import gguf
-    limit = ours.ask(op="limits")
-    weights = sum(int(tensor.n_elements) for tensor in gguf.GGUFReader(model).tensors if tensor.name.startswith("blk."))
-    read = rates["decode"] * ours.loaded["file_bytes"] / limit["bytes_per_s"]
-    multiplied = rates["prefill"] * 2 * weights / limit["operations_per_s"]
-    print(f"{case:14} plain loops read {limit['bytes_per_s'] / 1e9:.1f} GB/s and do "
-          f"{limit['operations_per_s'] / 1e9:.0f} G integer operations/s")
-    return [case_of(case, "decode share of limit", "1", [read], None, None),
-            case_of(case, "prefill share of limit", "1", [multiplied], None, None)]
 
 
 QUESTIONS = ["신청은 누구에게 합니까?", "언제부터 시행합니까?", "예외는 무엇입니까?", "누가 승인합니까?",

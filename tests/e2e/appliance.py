@@ -44,6 +44,17 @@ class Appliance:
                         encoding="utf-8")
         return lock
 
+    def set(self, section, **values):
+        """Writes values into a section of the settings file, which has it. Not while the server is up."""
+        file = self.data / "jiphyeon.toml"
+        text = file.read_text(encoding="utf-8")
+        for name, value in values.items():
+            line = f"{name} = {json.dumps(value)}"
+            text, found = re.subn(rf"(?m)^{name} = .*$", lambda _, line=line: line, text)
+            if not found:
+                text = text.replace(f"[{section}]\n", f"[{section}]\n{line}\n")
+        file.write_text(text, encoding="utf-8")
+
     def close(self):
         self.stop()
         shutil.rmtree(self.place, ignore_errors=True)

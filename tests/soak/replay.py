@@ -10,7 +10,6 @@ replay must name that.
 import hashlib
 import itertools
 import json
-import re
 import sys
 import time
 from pathlib import Path
@@ -20,18 +19,6 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from appliance import MODELS, Appliance  # noqa: E402
 
 OTHER_MODEL = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
-
-
-def with_settings(appliance, section, **values):
-    """The settings file with these values in the section, which it has."""
-    file = appliance.data / "jiphyeon.toml"
-    text = file.read_text(encoding="utf-8")
-    for name, value in values.items():
-        line = f"{name} = {json.dumps(value)}"
-        text, found = re.subn(rf"(?m)^{name} = .*$", lambda _: line, text)
-        if not found:
-            text = text.replace(f"[{section}]\n", f"[{section}]\n{line}\n")
-    file.write_text(text, encoding="utf-8")
 
 
 def progress(done, total, started):
@@ -74,7 +61,7 @@ def main():
         leaves = ask(appliance, count)
         appliance.stop()
 
-        with_settings(appliance, "engine", threads=1, isa="avx2", prefix_cache_mib=0)
+        appliance.set("engine", threads=1, isa="avx2", prefix_cache_mib=0)
         appliance.start()
         again = replay(appliance, leaves)
         appliance.stop()
@@ -85,7 +72,7 @@ def main():
                 print(f"leaf {leaf}: {reply['differences']}")
 
         digest = hashlib.sha256((MODELS / OTHER_MODEL).read_bytes()).hexdigest()
-        with_settings(appliance, "models", llm=str(MODELS / OTHER_MODEL), llm_sha256=digest)
+        appliance.set("models", llm=str(MODELS / OTHER_MODEL), llm_sha256=digest)
         appliance.start()
         named = sum("another model file" in reply["differences"] for reply in replay(appliance, leaves[:5]))
         appliance.stop()
