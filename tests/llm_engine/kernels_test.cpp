@@ -156,7 +156,9 @@ TEST(Functions, BytesAreTheNearestToTheirNumbersAndEqualEverywhere)
         const double step = static_cast<double>(half_to_float(scale));
         const double largest = static_cast<double>(std::abs(*std::max_element(
             x.begin(), x.end(), [](float a, float b) { return std::abs(a) < std::abs(b); })));
-        if (largest > 1e-2 && largest < 8e6) EXPECT_NEAR(step, largest / 127, step / 2000) << spread;
+        if (largest > 1e-2 && largest < 8e6) {
+            EXPECT_NEAR(step, largest / 127, step / 2000) << spread;
+        }
         for (std::size_t i = 0; i < x.size(); ++i) {
             const double inside = std::clamp(static_cast<double>(x[i]), -127 * step, 127 * step);
             EXPECT_NEAR(expected[i] * step, inside, step * 0.5001) << spread;
