@@ -375,11 +375,16 @@ template <int T, typename Sub>
     for (int t = 0; t < T; ++t) sub[t].dot(weights, activations[t]);
 }
 
+// Asks for the lines of the sums before they are computed: rows of many columns lie in so many pages that
+// stores would wait for each in turn.
 template <int T>
-[[gnu::always_inline]] inline void clear_tile(F (&acc)[T])
+[[gnu::always_inline]] inline void start_tile(F (&acc)[T], const float* out, std::size_t stride)
 {
     JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) acc[t] = Lanes::zero();
+    for (int t = 0; t < T; ++t) {
+        acc[t] = Lanes::zero();
+        __builtin_prefetch(out + static_cast<std::size_t>(t) * stride, 1);
+    }
 }
 
 // acc += scale of the weights * scales of the tokens * total.
@@ -432,7 +437,7 @@ void product_32(const std::uint8_t* panel, std::size_t columns, const ActTile& t
     const std::int32_t* bias = tile.bias;
     const float* scales = tile.scales;
     F acc[T];
-    clear_tile<T>(acc);
+    start_tile<T>(acc, out, stride);
     for (std::size_t b = 0; b < columns / 32; ++b) {
         source.block(panel + b * Source::kBytes);
         prefetch_part<Source, 1>(source, 0);
@@ -502,7 +507,7 @@ void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& ti
     const std::int32_t* const pairs = tile.pairs;
     const float* scales = tile.scales;
     F acc[T];
-    clear_tile<T>(acc);
+    start_tile<T>(acc, out, stride);
     for (std::size_t b = 0; b < columns / 256; ++b) {
         source.block(panel + b * Source::kBytes);
         I total[T];
@@ -532,7 +537,7 @@ void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& t
     const std::int32_t* bias = tile.bias;
     const float* scales = tile.scales;
     F acc[T];
-    clear_tile<T>(acc);
+    start_tile<T>(acc, out, stride);
     for (std::size_t b = 0; b < columns / 256; ++b) {
         source.block(panel + b * Source::kBytes);
         I total[T];

@@ -152,7 +152,7 @@ void product_tiles(const std::uint8_t* panel, std::size_t columns, const ActTile
     const std::size_t blocks = columns / 256;
     alignas(64) TileSums sums[2];  // of even and odd blocks
     F acc[T];
-    clear_tile<T>(acc);
+    start_tile<T>(acc, out, stride);
     for (std::size_t b = 0; b <= blocks; ++b) {
         if (b < blocks) {
             const std::uint8_t* const planes = panel + b * Source::kBytes;

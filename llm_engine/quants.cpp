@@ -194,6 +194,16 @@ void unpack_block(const PanelForm& form, const std::uint8_t* panel, std::size_t 
     if (form.to_file != nullptr) form.to_file(block);
 }
 
+// Asks for part `i` of `count` of what will be unpacked next: it comes from memory while tiles are
+// multiplied.
+void prefetch_part(const std::uint8_t* panel, std::size_t bytes, std::size_t i, std::size_t count)
+{
+    const std::size_t lines = (bytes + 63) / 64;
+    for (std::size_t line = lines * i / count; line < lines * (i + 1) / count; ++line) {
+        __builtin_prefetch(panel + line * 64, 0, 2);
+    }
+}
+
 }  // namespace
 
 std::size_t panel_bytes(TensorType type, std::size_t columns)
@@ -382,7 +392,8 @@ void multiply(ThreadPool& pool, const Kernels& kernels, UnpackSpace& space, cons
             for (std::size_t p = from; p < to; ++p) {
                 const std::uint8_t* panel = m.panel(p - first);
                 TileProduct compute = type.product;
-                if (!direct && type.unpack != nullptr) {
+                const bool unpacks = !direct && type.unpack != nullptr;
+                if (unpacks) {
                     std::uint8_t* const unpacked =
                         space.get(thread, m.columns() / 32 * type.unpacked_bytes_per_256 / 8);
                     type.unpack(panel, m.columns(), unpacked);
@@ -391,6 +402,9 @@ void multiply(ThreadPool& pool, const Kernels& kernels, UnpackSpace& space, cons
                 }
                 float* const out = product.out + (p - first) * kPanelRows;
                 for (std::size_t t = 0; t < activations.tiles(); ++t) {
+                    if (unpacks && p + 1 - first < m.panels()) {
+                        prefetch_part(m.panel(p + 1 - first), m.panel_bytes(), t, activations.tiles());
+                    }
                     compute(panel, m.columns(), activations.tile(t, form),
                             out + activations.tile_first(t) * product.stride, product.stride);
                 }

@@ -60,6 +60,7 @@ public:
     std::size_t panels() const { return padded_rows() / kPanelRows; }
     const std::uint8_t* panel(std::size_t i) const { return bytes_.get() + i * panel_bytes_; }
     explicit operator bool() const { return rows_ != 0; }
+    std::size_t panel_bytes() const { return panel_bytes_; }
     std::size_t bytes() const { return panels() * panel_bytes_; }
 
     // Row r as floats: columns() of them.
