@@ -30,7 +30,7 @@ def ask(appliance, count):
     """Leaves of answers that the model wrote."""
     lines = (ROOT / "samples" / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     questions = [json.loads(line)["question"] for line in lines]
-    forms = ["{}", "{} 알려 주세요.", "질문드립니다. {}", "담당자입니다. {}"]
+    forms = ["{}", "{} 알려 주세요.", "질문드립니다. {}", "담당자입니다. {}", "{} 답해 주십시오.", "확인 부탁드립니다. {}"]
     leaves, started = [], time.monotonic()
     for form, question in itertools.product(forms, questions):
         reply = appliance.run("ask", form.format(question))
