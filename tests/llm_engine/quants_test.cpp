@@ -7,6 +7,7 @@
 #include <set>
 
 #include "frozen_blocks.hpp"
+#include "matrix_product.hpp"
 #include "tiny_model.hpp"
 
 namespace jiphyeon {
@@ -18,6 +19,7 @@ constexpr TensorType kTypes[] = {TensorType::f32,    TensorType::f16,  TensorTyp
                                  TensorType::iq4_xs, TensorType::mxfp4};
 
 using test::name_of;
+using test::product;
 
 struct RandomMatrix {
     RandomMatrix(TensorType type, std::size_t columns, std::size_t rows) : bytes(made(type, columns, rows)) {}
@@ -100,20 +102,6 @@ TEST(Matrix, RowsComeBackFromThePanels)
             }
         }
     }
-}
-
-std::vector<float> product(const Matrix& matrix, const std::vector<float>& x, std::size_t tokens,
-                           const Kernels& kernels, unsigned threads)
-{
-    ThreadPool pool(threads);
-    UnpackSpace space(pool.threads());
-    Activations activations;
-    activations.shape(tokens, matrix.columns(), true, true, matrix.columns() % 256 == 0);
-    activations.fill(kernels, pool, x.data(), matrix.columns());
-    std::vector<float> out(tokens * matrix.padded_rows());
-    const Product product{&matrix, out.data(), matrix.padded_rows()};
-    multiply(pool, kernels, space, activations, {&product, 1});
-    return out;
 }
 
 // Each output is the exact product of weights and rounded activations, up to the rounding of a float sum.

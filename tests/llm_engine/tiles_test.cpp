@@ -12,6 +12,7 @@
 #include "emulated_tiles.hpp"
 #include "frozen_blocks.hpp"
 #include "kernels_emulated_tiles.hpp"
+#include "matrix_product.hpp"
 #include "quants.hpp"
 #include "tiny_model.hpp"
 
@@ -142,16 +143,7 @@ public:
 
     std::vector<float> times(const std::vector<float>& x, const Kernels& kernels, unsigned threads = 1) const
     {
-        const std::size_t tokens = x.size() / matrix_.columns();
-        ThreadPool pool(threads);
-        UnpackSpace space(threads);
-        Activations activations;
-        activations.shape(tokens, matrix_.columns(), false, false, true);
-        activations.fill(kernels, pool, x.data(), matrix_.columns());
-        std::vector<float> out(tokens * matrix_.padded_rows());
-        const Product product{&matrix_, out.data(), matrix_.padded_rows()};
-        multiply(pool, kernels, space, activations, {&product, 1});
-        return out;
+        return test::product(matrix_, x, x.size() / matrix_.columns(), kernels, threads);
     }
 
 private:
