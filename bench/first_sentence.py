@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+from answers import percentile  # noqa: E402
 from appliance import Appliance  # noqa: E402
 
 DOCUMENTS = 3000  # more than are done in the time
@@ -62,10 +63,6 @@ def measure(questions):
         return alone, beside
     finally:
         appliance.close()
-
-
-def percentile(values, share):
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 def main():
