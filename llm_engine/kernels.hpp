@@ -64,6 +64,7 @@ inline constexpr std::size_t kChunkPositions = 256;
 inline constexpr std::size_t kAttendQueries = 12;
 inline constexpr std::size_t kHeadSizeMax = 1024;
 inline constexpr std::size_t kKeyBlock = 8;  // dimensions of a key in 8 bits that share a scale
+inline constexpr std::size_t kKeyBlockBytes = 16 * (kKeyBlock + sizeof(std::uint16_t));  // of 16 positions
 
 // What a weight type wants of the activations.
 enum class ActForm : std::uint8_t { plain, per_32, per_256 };

@@ -73,7 +73,7 @@ struct Lanes {
     }
     // y * 2^n, where the low bits of t hold n.
     static F scale_by_power(F y, F t) { return {scale_half(y.a, t.a), scale_half(y.b, t.b)}; }
-    static void store_low_bytes(std::int8_t* p, F x)
+    static void store_low(std::int8_t* p, F x)
     {
         const __m256i pick = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0,
                                               4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
@@ -85,7 +85,7 @@ struct Lanes {
         _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(a));
         _mm_storel_epi64(reinterpret_cast<__m128i*>(p + 8), _mm256_castsi256_si128(b));
     }
-    static void store_low_shorts(std::int16_t* p, F x)
+    static void store_low(std::int16_t* p, F x)
     {
         const __m256i both = _mm256_packs_epi32(low_short(x.a), low_short(x.b));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(both, 0xd8));

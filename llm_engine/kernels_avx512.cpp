@@ -68,11 +68,11 @@ struct Lanes {
         return _mm512_castsi512_ps(
             _mm512_add_epi32(_mm512_castps_si512(y), _mm512_slli_epi32(_mm512_castps_si512(t), 23)));
     }
-    static void store_low_bytes(std::int8_t* p, F x)
+    static void store_low(std::int8_t* p, F x)
     {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(x)));
     }
-    static void store_low_shorts(std::int16_t* p, F x)
+    static void store_low(std::int16_t* p, F x)
     {
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(_mm512_castps_si512(x)));
     }

@@ -20,16 +20,18 @@ float largest_magnitude(const float* x, std::size_t n)
     return Lanes::reduce_max(largest);
 }
 
-// The integers of a block, and its scale.
-float round_block(const float* x, std::size_t n, std::int8_t* out)
+// The integers of a block, the largest of which gets the largest magnitude, and its scale.
+template <typename Integer>
+float round_block(const float* x, std::size_t n, Integer* out)
 {
+    constexpr float kMost = sizeof(Integer) == 1 ? 127.0f : 32767.0f;
     const float largest = largest_magnitude(x, n);
-    const F inverse = Lanes::set1(largest > 0 ? 127.0f / largest : 0.0f);
+    const F inverse = Lanes::set1(largest > 0 ? kMost / largest : 0.0f);
     for (std::size_t i = 0; i < n; i += 16) {
         const F scaled = Lanes::mul(Lanes::load(x + i), inverse);
-        Lanes::store_low_bytes(out + i, Lanes::add(scaled, Lanes::set1(kRounder)));
+        Lanes::store_low(out + i, Lanes::add(scaled, Lanes::set1(kRounder)));
     }
-    return largest / 127.0f;
+    return largest / kMost;
 }
 
 // Exact, as every partial sum is an integer that a float can hold.
@@ -247,14 +249,15 @@ void l2_normalize(const float* x, std::size_t n, float* out)
     for (std::size_t i = 0; i < n; i += 16) Lanes::store(out + i, Lanes::mul(Lanes::load(x + i), scale));
 }
 
+constexpr float kLargestHalf = 65504.0f;
+
 // What is beyond a half becomes the largest one: infinity times the weight 0 of a position that is not seen
 // would be no number.
 void to_half(const float* x, std::size_t n, std::uint16_t* out)
 {
-    constexpr float kLargest = 65504.0f;
     for (std::size_t i = 0; i < n; i += 16) {
-        const F capped = Lanes::min(Lanes::set1(kLargest), Lanes::load(x + i));
-        Lanes::store_half(out + i, Lanes::max(Lanes::set1(-kLargest), capped));
+        const F capped = Lanes::min(Lanes::set1(kLargestHalf), Lanes::load(x + i));
+        Lanes::store_half(out + i, Lanes::max(Lanes::set1(-kLargestHalf), capped));
     }
 }
 
@@ -262,30 +265,18 @@ void to_half(const float* x, std::size_t n, std::uint16_t* out)
 // coarse that the integers would leave their range.
 void to_bytes(const float* x, std::size_t n, std::int8_t* out, std::uint16_t* scale)
 {
-    constexpr float kLargest = 65504.0f;
     const float wanted = largest_magnitude(x, n) / 127.0f;
     alignas(64) std::uint16_t halves[16];
     alignas(64) float lanes[16];
-    Lanes::store_half(halves, Lanes::set1(wanted < kLargest ? wanted : kLargest));
+    Lanes::store_half(halves, Lanes::set1(wanted < kLargestHalf ? wanted : kLargestHalf));
     Lanes::store(lanes, Lanes::load_half(halves));
     *scale = halves[0];
     const F inverse = Lanes::set1(lanes[0] > 0 ? 1.0f / lanes[0] : 0.0f);
     for (std::size_t i = 0; i < n; i += 16) {
         const F scaled = Lanes::max(Lanes::mul(Lanes::load(x + i), inverse), Lanes::set1(-127.0f));
         const F within = Lanes::min(scaled, Lanes::set1(127.0f));
-        Lanes::store_low_bytes(out + i, Lanes::add(within, Lanes::set1(kRounder)));
+        Lanes::store_low(out + i, Lanes::add(within, Lanes::set1(kRounder)));
     }
-}
-
-float to_shorts(const float* x, std::size_t n, std::int16_t* out)
-{
-    const float largest = largest_magnitude(x, n);
-    const F inverse = Lanes::set1(largest > 0 ? 32767.0f / largest : 0.0f);
-    for (std::size_t i = 0; i < n; i += 16) {
-        const F scaled = Lanes::mul(Lanes::load(x + i), inverse);
-        Lanes::store_low_shorts(out + i, Lanes::add(scaled, Lanes::set1(kRounder)));
-    }
-    return largest / 32767.0f;
 }
 
 // --- attention ---------------------------------------------------------------------------------------------
@@ -380,18 +371,17 @@ void attend_bytes(const AttendChunk& c)
     alignas(64) Scores scores[T];
     F largest[T];
     for (int t = 0; t < T; ++t) largest[t] = Lanes::set1(-__builtin_inff());
-    // So many bytes of a block of keys, and of values, belong to 16 positions.
-    constexpr std::size_t kOfKeys = 16 * (kKeyBlock + sizeof(std::uint16_t));
+    // So many bytes of values belong to 16 positions.
     const std::size_t of_values = 16 * (c.head_size + sizeof(std::uint16_t));
     const std::size_t blocks = c.head_size / kKeyBlock;
     for (int first = seen.begin; first < seen.end; first += 16) {
         const auto* key = reinterpret_cast<const std::int8_t*>(c.keys) +
-                          static_cast<unsigned>(first) / 16 * blocks * kOfKeys;
+                          static_cast<unsigned>(first) / 16 * blocks * kKeyBlockBytes;
         const std::int32_t* q = c.q_pairs;
         F acc[T];
         JIPHYEON_UNROLL(12)
         for (int t = 0; t < T; ++t) acc[t] = Lanes::zero();
-        for (std::size_t block = 0; block < blocks; ++block, key += kOfKeys) {
+        for (std::size_t block = 0; block < blocks; ++block, key += kKeyBlockBytes) {
             I dots[T];
             JIPHYEON_UNROLL(12)
             for (int t = 0; t < T; ++t) dots[t] = Lanes::zero_int();
@@ -428,7 +418,7 @@ void attend_bytes(const AttendChunk& c)
         }
         const int size = seen.begin < seen.end ? (seen.end - seen.begin + 15) / 16 * 16 : 0;
         weight_scales[t] =
-            to_shorts(scores[t] + seen.begin, static_cast<std::size_t>(size), weights[t] + seen.begin);
+            round_block(scores[t] + seen.begin, static_cast<std::size_t>(size), weights[t] + seen.begin);
     }
     for (std::size_t d = 0; d < c.head_size; d += 16) {
         I acc[T];
@@ -508,7 +498,7 @@ constexpr Kernels make_kernels(Isa isa)
     k.l2_normalize = l2_normalize;
     k.to_half = to_half;
     k.to_bytes = to_bytes;
-    k.to_shorts = to_shorts;
+    k.to_shorts = round_block<std::int16_t>;
     k.attend = attend;
     k.merge = merge;
     return k;

@@ -45,7 +45,7 @@ void KvPage::store(const Kernels& kernels, std::size_t layer, std::size_t head, 
         return;
     }
     std::int8_t bytes[kHeadSizeMax];
-    for (std::size_t d = 0; d < size; d += kKeyBlock, keys += 16 * (kKeyBlock + sizeof(std::uint16_t))) {
+    for (std::size_t d = 0; d < size; d += kKeyBlock, keys += kKeyBlockBytes) {
         float block[16] = {};  // kernels take whole 16s
         std::copy_n(key + d, kKeyBlock, block);
         kernels.to_bytes(block, 16, bytes, reinterpret_cast<std::uint16_t*>(keys + 16 * kKeyBlock) + lane);

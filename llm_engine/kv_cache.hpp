@@ -42,7 +42,7 @@ struct KvShape {
     //     values int8 [8][head_size][2] and their scales f16 [16].
     std::size_t keys_of_16() const
     {
-        return type == KvType::f16 ? 32 * head_size : 16 * (head_size + head_size / kKeyBlock * 2);
+        return type == KvType::f16 ? 32 * head_size : head_size / kKeyBlock * kKeyBlockBytes;
     }
     std::size_t values_of_16() const { return type == KvType::f16 ? 32 * head_size : 16 * (head_size + 2); }
     // Of all positions of a page.

@@ -169,11 +169,11 @@ struct Lanes {
     {
         return each([&](int i) { return float_of(bits_of(y.v[i]) + (bits_of(t.v[i]) << 23)); });
     }
-    static void store_low_bytes(std::int8_t* p, const F& x)
+    static void store_low(std::int8_t* p, const F& x)
     {
         for (int i = 0; i < 16; ++i) p[i] = static_cast<std::int8_t>(bits_of(x.v[i]) & 0xffu);
     }
-    static void store_low_shorts(std::int16_t* p, const F& x)
+    static void store_low(std::int16_t* p, const F& x)
     {
         for (int i = 0; i < 16; ++i) p[i] = static_cast<std::int16_t>(bits_of(x.v[i]) & 0xffffu);
     }
