@@ -23,10 +23,7 @@ std::optional<KvType> kv_type_from_name(std::string_view name)
 }
 
 // Not zeroed: what was not written counts for nothing in attention, whatever it is.
-KvPage::KvPage(const KvShape& shape)
-    : shape_(shape), bytes_(std::make_unique_for_overwrite<std::uint8_t[]>(shape.page_bytes()))
-{
-}
+KvPage::KvPage(const KvShape& shape) : shape_(shape), bytes_(shape.page_bytes()) {}
 
 void KvPage::store(const Kernels& kernels, std::size_t layer, std::size_t head, std::size_t position,
                    const float* key, const float* value)

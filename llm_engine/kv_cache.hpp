@@ -24,6 +24,7 @@
 #include <string_view>
 #include <vector>
 
+#include "aligned.hpp"
 #include "jiphyeon/llm_engine.hpp"
 #include "kernels.hpp"
 #include "page_file.hpp"
@@ -73,7 +74,7 @@ private:
         return bytes_.get() + (layer * shape_.heads + head) * shape_.head_bytes();
     }
     KvShape shape_;
-    std::unique_ptr<std::uint8_t[]> bytes_;
+    AlignedBytes bytes_;
 };
 
 // Pages are shared between a sequence and the tree, and between sequences.

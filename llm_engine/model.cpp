@@ -75,7 +75,7 @@ void Model::embed(std::span<const Row> rows)
 {
     const std::size_t n = rows.size();
     const std::size_t width = shape_.width;
-    const auto grow = [n](std::vector<float>& buffer, std::size_t per_row) {
+    const auto grow = [n](AlignedVector<float>& buffer, std::size_t per_row) {
         if (buffer.size() < n * per_row) buffer.resize(n * per_row);
     };
     grow(work_.hidden, width);

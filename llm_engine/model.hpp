@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "adapter.hpp"
+#include "aligned.hpp"
 #include "gguf.hpp"
 #include "kernels.hpp"
 #include "kv_cache.hpp"
@@ -87,17 +88,16 @@ private:
     };
     // A thread's queries, as AttendChunk wants them, and their results.
     struct AttendSpace {
-        std::vector<float> q, chunk_out, running;
-        std::vector<std::int32_t> q_pairs;
+        AlignedVector<float> q, chunk_out, running;
+        AlignedVector<std::int32_t> q_pairs;
         float q_scales[kAttendQueries] = {};
     };
     // Buffers of one step, as large as the largest step so far.
     struct Work {
         std::vector<Row> rows;
-        std::vector<float> hidden, normed, q, k, v, attended, projected, gate, up, logits;
+        AlignedVector<float> hidden, normed, q, k, v, attended, projected, gate, up, logits;
         Activations activations;
         std::vector<AttendSpace> attention;  // by thread
-        std::vector<float> partial;
     };
     struct QueryTile;
 

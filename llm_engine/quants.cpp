@@ -365,10 +365,9 @@ ActTile Activations::tile(std::size_t i, ActForm form) const
 
 std::uint8_t* UnpackSpace::get(unsigned thread, std::size_t bytes)
 {
-    std::vector<std::uint8_t>& buffer = buffers_[thread];
-    if (buffer.size() < bytes + 64) buffer.resize(bytes + 64);
-    const auto address = reinterpret_cast<std::uintptr_t>(buffer.data());
-    return buffer.data() + (64 - address % 64) % 64;
+    AlignedVector<std::uint8_t>& buffer = buffers_[thread];
+    if (buffer.size() < bytes) buffer.resize(bytes);
+    return buffer.data();
 }
 
 void multiply(ThreadPool& pool, const Kernels& kernels, UnpackSpace& space, const Activations& activations,

@@ -26,6 +26,7 @@
 #include <span>
 #include <vector>
 
+#include "aligned.hpp"
 #include "blocks.hpp"
 #include "gguf.hpp"
 #include "kernels.hpp"
@@ -98,12 +99,12 @@ private:
     };
     struct Form {
         bool used = false;
-        std::vector<std::int32_t> quads;
-        std::vector<float> scales;
-        std::vector<std::int32_t> bias;
-        std::vector<std::int32_t> pairs;
+        AlignedVector<std::int32_t> quads;
+        AlignedVector<float> scales;
+        AlignedVector<std::int32_t> bias;
+        AlignedVector<std::int32_t> pairs;
         bool rows_used = false;
-        std::vector<std::int8_t> rows;
+        AlignedVector<std::int8_t> rows;
     };
     // Columns [first, past) of a tile.
     void fill(const Kernels& kernels, const Span& span, std::size_t first, std::size_t past, const float* x,
@@ -115,14 +116,14 @@ private:
     std::size_t columns_ = 0;
     std::vector<Span> tiles_;
     bool plain_ = false;
-    std::vector<float> values_;
+    AlignedVector<float> values_;
     Form per_32_;
     Form per_256_;
 };
 
 struct Product {
     const Matrix* matrix = nullptr;
-    float* out = nullptr;    // [tokens][stride]
+    float* out = nullptr;    // [tokens][stride], best at the beginning of a line of the cache
     std::size_t stride = 0;  // at least matrix->padded_rows()
 };
 
@@ -133,7 +134,7 @@ public:
     std::uint8_t* get(unsigned thread, std::size_t bytes);
 
 private:
-    std::vector<std::vector<std::uint8_t>> buffers_;
+    std::vector<AlignedVector<std::uint8_t>> buffers_;
 };
 
 // All products of the same activations in one go.
