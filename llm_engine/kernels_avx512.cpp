@@ -76,6 +76,16 @@ struct Lanes {
     {
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(_mm512_castps_si512(x)));
     }
+    // Of 32 bytes, each 8.
+    static void sums_of_8(const std::int8_t* p, std::int64_t* sums)
+    {
+        const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+        const __m256i raised =
+            _mm256_xor_si256(bytes, _mm256_set1_epi8(-128));  // by 128, as sums want no sign
+        const __m256i total = _mm256_sad_epu8(raised, _mm256_setzero_si256());
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums),
+                            _mm256_sub_epi64(total, _mm256_set1_epi64x(8 * 128)));
+    }
     static float reduce_add(F x)
     {
         const __m256 low = _mm512_castps512_ps256(x);

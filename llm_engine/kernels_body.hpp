@@ -34,12 +34,6 @@ float round_block(const float* x, std::size_t n, Integer* out)
     return largest / kMost;
 }
 
-// Exact, as every partial sum is an integer that a float can hold.
-std::int32_t sum_of(I integers)
-{
-    return static_cast<std::int32_t>(Lanes::reduce_add(Lanes::to_float(integers)));
-}
-
 // Puts the bytes of a block, kBlock of each token, into quads side by side.
 template <std::size_t kBlock>
 void interleave_quads(const std::int8_t (&bytes)[kTileTokens][kBlock], unsigned tokens, std::int32_t* quads)
@@ -57,8 +51,9 @@ void quantize_32(const float* x, std::size_t stride, std::size_t columns, const 
         std::int32_t* const bias = out.bias + b * kBiasRows32 * out.tokens;
         for (unsigned t = 0; t < out.tokens; ++t) {
             scales[t] = round_block(x + t * stride + 32 * b, 32, bytes[t]);
-            const std::int32_t sum =
-                sum_of(Lanes::add_int(Lanes::load_s8(bytes[t]), Lanes::load_s8(bytes[t] + 16)));
+            std::int64_t of_8[4];
+            Lanes::sums_of_8(bytes[t], of_8);
+            const auto sum = static_cast<std::int32_t>(of_8[0] + of_8[1] + of_8[2] + of_8[3]);
             bias[t] = -8 * sum;
             bias[out.tokens + t] = -16 * sum;
             bias[2 * out.tokens + t] = -128 * sum;
@@ -74,9 +69,11 @@ void quantize_256(const float* x, std::size_t stride, std::size_t columns, const
     for (std::size_t b = 0; b < columns / 256; ++b) {
         for (unsigned t = 0; t < out.tokens; ++t) {
             out.scales[b * out.tokens + t] = round_block(x + t * stride + 256 * b, 256, bytes[t]);
+            std::int64_t of_8[32];
+            for (std::size_t i = 0; i < 32; i += 4) Lanes::sums_of_8(bytes[t] + 8 * i, of_8 + i);
             std::int32_t sums[16];
             for (std::size_t j = 0; j < 16; ++j) {
-                sums[j] = sum_of(Lanes::load_s8(bytes[t] + 16 * j));
+                sums[j] = static_cast<std::int32_t>(of_8[2 * j] + of_8[2 * j + 1]);
                 out.bias[(b * kBiasRows256 + j) * out.tokens + t] = -32 * sums[j];
             }
             for (std::size_t p = 0; p < 4; ++p) {

@@ -177,6 +177,12 @@ struct Lanes {
     {
         for (int i = 0; i < 16; ++i) p[i] = static_cast<std::int16_t>(bits_of(x.v[i]) & 0xffffu);
     }
+    // Of 32 bytes, each 8.
+    static void sums_of_8(const std::int8_t* p, std::int64_t* sums)
+    {
+        for (int i = 0; i < 4; ++i) sums[i] = 0;
+        for (int i = 0; i < 32; ++i) sums[i / 8] += p[i];
+    }
     static float reduce_add(const F& x)
     {
         float v[8];
