@@ -8,14 +8,14 @@
 // A product of integers is exact. Weights become unsigned bytes (stored value + offset) or signed ones,
 // activations signed bytes in [-127, 127] with one scale per 32 columns or per 256, as the type's blocks.
 // Then
-//     Q4_0 Q5_0 Q8_0   acc = fma(d_w * d_a, float(sum w a - offset * sum a), acc)              per 32
+//     Q4_0 Q5_0 Q8_0   value = d_w * float(sum w a - offset * sum a)                           per 32
 //     IQ4_NL MXFP4     the same, where w is the table's entry for a nibble
-//     Q4_1 Q5_1        acc = fma(d_w * d_a, float(sum w a), acc)                               per 32
-//                      acc = fma(m_w * d_a, float(sum a), acc)
-//     Q4_K Q5_K        acc = fma(d_w * d_a, float(sum_j s_j * sum w a), acc)                   per 256
-//                      acc = fma(-(dmin_w * d_a), float(sum_j m_j * sum a), acc)
-//     Q6_K             acc = fma(d_w * d_a, float(sum_j s_j * (sum w a - 32 sum a)), acc)      per 256
-//     IQ4_XS           acc = fma(d_w * d_a, float(sum_j s_j * sum w a), acc)                   per 256
+//     Q4_1 Q5_1        value = fma(m_w, float(sum a), d_w * float(sum w a))                    per 32
+//     Q4_K Q5_K        value = fma(-dmin_w, float(sum_j m_j * sum a),                          per 256
+//                                  d_w * float(sum_j s_j * sum w a))
+//     Q6_K             value = d_w * float(sum_j s_j * (sum w a - 32 sum a))                   per 256
+//     IQ4_XS           value = d_w * float(sum_j s_j * sum w a)                                per 256
+//                      acc = fma(d_a, value, acc)
 // where everything inside float(...) is int32 and fits: the largest, Q6_K, stays below 2^27. VNNI, AMX's
 // tiles, AVX2's 16-bit products and plain C reach the same int32 by different ways, and what follows is one
 // sequence of IEEE operations. F32, F16 and BF16 weights are summed in four accumulators by column mod 4,

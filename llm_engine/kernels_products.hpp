@@ -213,6 +213,7 @@ struct SourceIQ4XS {
 struct SourceQ6K {
     static constexpr bool kStored = true;
     static constexpr std::size_t kBytes = 3360;
+    static constexpr bool kMinimum = false;
     const std::uint8_t* at = nullptr;
     void block(const std::uint8_t* p) { at = p; }
     F scale() const { return load_halves(at); }
@@ -273,6 +274,7 @@ struct UnpackedK {
 struct Unpacked6K {
     static constexpr bool kStored = false;
     static constexpr std::size_t kBytes = 5184;
+    static constexpr bool kMinimum = false;
     const std::uint8_t* at = nullptr;
     void block(const std::uint8_t* p) { at = p; }
     F scale() const { return load_floats(at + 5120); }
@@ -387,37 +389,32 @@ template <int T>
     }
 }
 
-// acc += scale of the weights * scales of the tokens * total.
-template <int T>
-[[gnu::always_inline]] inline void add_scaled(F (&acc)[T], F scale, const float* scales, const I (&total)[T])
-{
-    JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) {
-        const F d = Lanes::mul(scale, Lanes::set1(scales[t]));
-        acc[t] = Lanes::fma(d, Lanes::to_float(total[t]), acc[t]);
-    }
-}
-
-// acc -= minimum of the weights * scales of the tokens * the sum of minima and sums of activations.
+// Adds a block of 256 columns, of which `total` is the sum: acc += scales of the tokens * (scale of the
+// weights
+// * total - minimum of the weights * the sum of minima and sums of activations).
 template <int T, typename Source>
-[[gnu::always_inline]] inline void subtract_minima(F (&acc)[T], const Source& source, const float* scales,
-                                                   const std::int32_t* pairs)
+[[gnu::always_inline]] inline void add_block(F (&acc)[T], const Source& source, const float* scales,
+                                             const I (&total)[T], const std::int32_t* pairs)
 {
-    I total[T];
+    F value[T];
+    const F scale = source.scale();
     JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) total[t] = Lanes::zero_int();
-    for (int p = 0; p < 4; ++p) {
-        const I minima = source.minima_pair(p);
+    for (int t = 0; t < T; ++t) value[t] = Lanes::mul(scale, Lanes::to_float(total[t]));
+    if constexpr (Source::kMinimum) {
+        I minima[T];
         JIPHYEON_UNROLL(12)
-        for (int t = 0; t < T; ++t) total[t] = Lanes::dot_pair(total[t], minima, pairs[t]);
-        pairs += T;
+        for (int t = 0; t < T; ++t) minima[t] = Lanes::zero_int();
+        for (int p = 0; p < 4; ++p) {
+            const I pair = source.minima_pair(p);
+            JIPHYEON_UNROLL(12)
+            for (int t = 0; t < T; ++t) minima[t] = Lanes::dot_pair(minima[t], pair, pairs[p * T + t]);
+        }
+        const F minimum = source.minimum();
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) value[t] = Lanes::fnma(minimum, Lanes::to_float(minima[t]), value[t]);
     }
-    const F minimum = source.minimum();
     JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) {
-        const F d = Lanes::mul(minimum, Lanes::set1(scales[t]));
-        acc[t] = Lanes::fnma(d, Lanes::to_float(total[t]), acc[t]);
-    }
+    for (int t = 0; t < T; ++t) acc[t] = Lanes::fma(Lanes::set1(scales[t]), value[t], acc[t]);
 }
 
 template <int T>
@@ -455,17 +452,12 @@ void product_32(const std::uint8_t* panel, std::size_t columns, const ActTile& t
         const F scale = source.scale();
         JIPHYEON_UNROLL(12)
         for (int t = 0; t < T; ++t) {
-            const F d = Lanes::mul(scale, Lanes::set1(scales[t]));
-            acc[t] = Lanes::fma(d, Lanes::to_float(sub[t].finish()), acc[t]);
-        }
-        if constexpr (Source::kMinimum) {
-            const F minimum = source.minimum();
-            JIPHYEON_UNROLL(12)
-            for (int t = 0; t < T; ++t) {
-                const F d = Lanes::mul(minimum, Lanes::set1(scales[t]));
+            F value = Lanes::mul(scale, Lanes::to_float(sub[t].finish()));
+            if constexpr (Source::kMinimum) {
                 const F sum = Lanes::set1(static_cast<float>(bias[kSums * T + t]));
-                acc[t] = Lanes::fma(d, sum, acc[t]);
+                value = Lanes::fma(source.minimum(), sum, value);
             }
+            acc[t] = Lanes::fma(Lanes::set1(scales[t]), value, acc[t]);
         }
         quads += 8 * T;
         bias += kBiasRows32 * T;
@@ -520,8 +512,7 @@ void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& ti
             quads += 16 * T;
             bias += 4 * T;
         }
-        add_scaled<T>(acc, source.scale(), scales, total);
-        if constexpr (Source::kMinimum) subtract_minima<T>(acc, source, scales, pairs + b * 4 * T);
+        add_block<T>(acc, source, scales, total, pairs + b * 4 * T);
         scales += T;
     }
     store_tile<T>(acc, out, stride);
@@ -560,7 +551,7 @@ void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& t
             quads += 4 * T;
             bias += T;
         }
-        add_scaled<T>(acc, source.scale(), scales, total);
+        add_block<T>(acc, source, scales, total, nullptr);
         scales += T;
     }
     store_tile<T>(acc, out, stride);

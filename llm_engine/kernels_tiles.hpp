@@ -174,10 +174,7 @@ void product_tiles(const std::uint8_t* panel, std::size_t columns, const ActTile
                 total[t] = Lanes::join_planes(Lanes::load_int(of[0][t]), Lanes::load_int(of[1][t]));
             }
             const float* const scales = tile.scales + before * T;
-            add_scaled<T>(acc, source.scale(), scales, total);
-            if constexpr (Source::kMinimum) {
-                subtract_minima<T>(acc, source, scales, tile.pairs + before * 4 * T);
-            }
+            add_block<T>(acc, source, scales, total, tile.pairs + before * 4 * T);
         }
     }
     store_tile<T>(acc, out, stride);
