@@ -1,5 +1,7 @@
 #include "appliance.hpp"
 
+#include <chrono>
+
 #include "archive.hpp"
 #include "jiphyeon/pii.hpp"
 #include "lazy_engine.hpp"
@@ -9,6 +11,8 @@ namespace jiphyeon::app {
 namespace {
 
 constexpr const char* kOrigin = "jiphyeon/audit";
+// Where somebody always asks, a batch still goes on: a document and a few passages each time.
+constexpr std::chrono::seconds kPatienceOfBatches{2};
 
 SecretKey key_of_bodies(const DataFolder& folder)
 {
@@ -125,7 +129,11 @@ Appliance::Appliance(DataFolder folder, OwnerLock lock) : folder_(std::move(fold
         IngestOptions{.embed = embed_with(embedder_.get()),
                       .embed_model = config.embedder.sha256,
                       .inspect = inspect,
-                      .canonical_label = [](std::string_view text) { return Label::parse(text).to_text(); }});
+                      .canonical_label = [](std::string_view text) { return Label::parse(text).to_text(); },
+                      .give_way =
+                          [this] {
+                              if (service_) service_->wait_for_quiet(kPatienceOfBatches);
+                          }});
     retriever_ = std::make_unique<Retriever>(*index_, llm_.get(), embedder_.get(), RetrieverOptions{});
     archive_ = make_archive(*index_, *extractor_, *ingest_, folder_.config());
     service_ = std::make_unique<Service>(

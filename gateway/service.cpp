@@ -366,6 +366,11 @@ std::optional<std::string> Service::page_image(const Caller& caller, std::string
     }
 }
 
+void Service::wait_for_quiet(std::chrono::milliseconds at_most) const
+{
+    state_->admission.wait_for_quiet(at_most);
+}
+
 bool Service::healthy() const
 {
     return !state_->record_closed;

@@ -360,6 +360,7 @@ void Run::take_members(const Entry& container, Document& document, const std::op
 void Run::store(const Entry& entry, Document& document, std::string_view bytes, std::string supersedes,
                 bool by_text, std::uint32_t masked)
 {
+    if (options_.give_way) options_.give_way();
     DocumentWrite write;
     DocumentRecord& record = write.document;
     record.id = sha256_hex(entry.source_id).substr(0, kIdLetters) + "-" + entry.sha256.substr(0, kIdLetters);

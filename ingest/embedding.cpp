@@ -5,7 +5,8 @@
 namespace jiphyeon {
 namespace {
 
-constexpr std::size_t kBatch = 32;
+// Few enough that a question which comes in the middle need not wait long for them.
+constexpr std::size_t kBatch = 16;
 
 }  // namespace
 
@@ -23,6 +24,7 @@ std::uint64_t embed_batch(Index& index, const IngestOptions& options)
 {
     const std::vector<Chunk> chunks = index.not_embedded(options.embed_model, kBatch);
     if (chunks.empty()) return 0;
+    if (options.give_way) options.give_way();
     std::vector<std::string> ids, passages;
     for (const Chunk& chunk : chunks) {
         ids.push_back(chunk.id());

@@ -19,6 +19,8 @@ using nlohmann::json;
 
 constexpr std::chrono::seconds kPerScannedPage = 60s;
 constexpr std::uint32_t kScannedPagesMax = 3000;
+// A quarter of a processor beside one who answers a question; less would take some files for stuck ones.
+constexpr int kNiceness = 5;
 constexpr int kStarvedFactor = 8;  // a child that gets no processor may take this many times longer
 
 // Processor time that a process has used so far.
@@ -86,8 +88,9 @@ struct Extractor::Pool {
             std::vector<std::string> environment;
             if (!options.tessdata.empty())
                 environment.push_back("TESSDATA_PREFIX=" + options.tessdata.string());
-            slot.parser = CagedChild::spawn(options.program, {"worker", "parse"},
-                                            {.memory_bytes = options.memory_bytes}, environment);
+            slot.parser =
+                CagedChild::spawn(options.program, {"worker", "parse"},
+                                  {.memory_bytes = options.memory_bytes, .niceness = kNiceness}, environment);
         }
         return *slot.parser;
     }
@@ -115,7 +118,8 @@ std::string Extractor::Pool::relay_pdf(Slot& slot, const json& request, std::str
     };
     try {
         if (!slot.pdf)
-            slot.pdf = CagedChild::spawn(options.pdf_program, {}, {.memory_bytes = options.memory_bytes});
+            slot.pdf = CagedChild::spawn(options.pdf_program, {},
+                                         {.memory_bytes = options.memory_bytes, .niceness = kNiceness});
         const bool open = request.value("op", "") == "open";
         slot.pdf->channel().send(pack_message(request, open ? file : std::string_view{}));
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());

@@ -2,8 +2,11 @@
 // that the test holds.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <future>
 #include <set>
+#include <thread>
 
 #include "admission.hpp"
 #include "login_guard.hpp"
@@ -143,6 +146,27 @@ TEST(AdmissionTest, ServesInOrderOfComing)
     held.reset();
     for (auto& each : waiting) each.get();
     EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3}));
+}
+
+TEST(AdmissionTest, WorkInTheBackgroundWaitsWhileSomebodyAsksButNotForEver)
+{
+    using Clock = std::chrono::steady_clock;
+    Admission admission(1, 8);
+    admission.wait_for_quiet(std::chrono::hours(1));  // nobody asks
+    std::optional<Admission::Slot> held;
+    ASSERT_EQ(admission.enter([](std::size_t) { return true; }, held), Admission::Entry::entered);
+    const Clock::time_point begin = Clock::now();
+    admission.wait_for_quiet(std::chrono::milliseconds(100));
+    EXPECT_GE(Clock::now() - begin, std::chrono::milliseconds(100));
+    std::atomic<bool> answered = false;
+    std::thread question([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        answered = true;
+        held.reset();
+    });
+    admission.wait_for_quiet(std::chrono::hours(1));
+    EXPECT_TRUE(answered);
+    question.join();
 }
 
 TEST(AdmissionTest, WhoLeavesTheLineMakesRoom)

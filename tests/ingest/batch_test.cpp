@@ -319,6 +319,27 @@ TEST_F(Batch, VectorsAreThereWhenTheRunEnds)
     EXPECT_EQ(ingest.embed_missing({}), 0u);
 }
 
+TEST_F(Batch, GivesWayBeforeEachDocumentAndBeforeVectors)
+{
+    for (int i = 0; i < 5; ++i)
+        write_file(archive_ / (std::to_string(i) + ".txt"), "문서 " + std::to_string(i) + "의 글이다.");
+    std::atomic<unsigned> gave_way = 0, embedded = 0;
+    IngestOptions with;
+    with.embed = [&](std::span<const std::string> passages) {
+        ++embedded;
+        return count_letters(passages);
+    };
+    with.embed_model = "letters";
+    with.give_way = [&] { ++gave_way; };
+    Ingest ingest(*index_, extractor_, with);
+    const std::vector<fs::path> paths = {archive_};
+    ingest.run(paths, {.label = "public"}, {});
+    EXPECT_GE(embedded, 1u);
+    EXPECT_EQ(gave_way, 5 + embedded);
+    ingest.run(paths, {.label = "public"}, {});
+    EXPECT_EQ(gave_way, 5 + embedded) << "what is known already costs nothing";
+}
+
 TEST_F(Batch, AStoppedRunIsResumed)
 {
     for (int i = 0; i < 12; ++i)

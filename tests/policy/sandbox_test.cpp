@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -258,6 +259,16 @@ TEST(Sandbox, ChildOutlivesTheThreadThatStartedIt)
     EXPECT_EQ(ask(*child, "echo|still here"), "still here");
     std::this_thread::sleep_for(50ms);
     EXPECT_EQ(child->state(), "running");
+}
+
+TEST(Sandbox, AChildMayStandBack)
+{
+    const auto niceness_of = [](const CagedChild& child) {
+        return ::getpriority(PRIO_PROCESS, static_cast<id_t>(child.pid()));
+    };
+    const int own = ::getpriority(PRIO_PROCESS, 0);
+    EXPECT_EQ(niceness_of(start()), own);
+    EXPECT_EQ(niceness_of(start({.niceness = 5})), std::min(own + 5, 19));
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -118,6 +119,8 @@ public:
     std::optional<std::string> page_image(const Caller& caller, std::string_view document_id,
                                           std::uint32_t page);
     bool healthy() const;
+    // For work in the background: blocks while questions are being answered, but not longer than this.
+    void wait_for_quiet(std::chrono::milliseconds at_most) const;
 
 private:
     struct State;

@@ -200,6 +200,9 @@ struct IngestOptions {
     // Canonical text of a label as a folder's file or a corpus line gives it; throws where it is none (the
     // file is then refused). Empty: taken as it is.
     std::function<std::string(std::string_view)> canonical_label;
+    // Called before a document is stored and before passages are embedded, from their threads: may wait a
+    // while for what is more urgent. May be empty.
+    std::function<void()> give_way;
 };
 
 // The label of what nobody labelled. It is no Label of policy's, so nobody is granted it.

@@ -42,6 +42,7 @@ inline constexpr std::uint32_t kMessageMax = 1u << 30;
 struct CageLimits {
     std::uint64_t memory_bytes = 0;  // address space; 0: unlimited
     std::uint32_t cpu_s = 0;         // processor time of the whole child; 0: unlimited
+    int niceness = 0;                // from 0: how far it stands back where its parent wants the processor
     // RLIMIT_FSIZE; 0 is right for all children but one that opens a file for itself before it is caged. What
     // a child says on standard error then reaches a terminal, a pipe or the journal, but not a plain file.
     std::uint64_t file_bytes = 0;
