@@ -19,13 +19,29 @@ bool better(const Candidate& a, const Candidate& b)
     return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 }
 
+template <std::size_t kSize>
+bool none_above(std::span<const float, kSize> values, float limit)
+{
+    int above = 0;  // without a branch, so that the compiler compares many at once
+    for (const float value : values) above |= value > limit ? 1 : 0;
+    return above == 0;
+}
+
 // The `count` best allowed tokens, best first. Kept as a heap with the worst on top, so that `allowed`, which
 // may be dear, is asked only about tokens that would enter.
 std::vector<Candidate> best_tokens(std::span<const float> logits, std::size_t count,
                                    const std::function<bool(TokenId)>& allowed)
 {
+    constexpr std::size_t kStretch = 64;
     std::vector<Candidate> heap;
     for (std::size_t i = 0; i < logits.size(); ++i) {
+        // Nearly all logits lie below those found so far; a later equal one is not better.
+        if (heap.size() == count && i % kStretch == 0) {
+            while (i + kStretch <= logits.size() &&
+                   none_above(logits.subspan(i).first<kStretch>(), heap.front().logit))
+                i += kStretch;
+            if (i == logits.size()) break;
+        }
         const Candidate candidate{logits[i], static_cast<TokenId>(i)};
         const bool full = heap.size() == count;
         // A logit that is no number is never larger than another.

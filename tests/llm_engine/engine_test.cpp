@@ -1,10 +1,13 @@
 // The engine through its public interface, on tiny random models.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <functional>
 #include <future>
+#include <random>
 #include <set>
 #include <thread>
 
@@ -473,6 +476,33 @@ TEST(ChooseToken, TiesGoToTheLowerIdAndOnlyAllowedOnesCount)
     EXPECT_EQ(choose_token(logits, {}, 0, [](TokenId id) { return id != 1; }), 2);
     EXPECT_EQ(choose_token(logits, {}, 0, [](TokenId id) { return id == 0; }), 0);
     EXPECT_EQ(choose_token(logits, {}, 0, [](TokenId) { return false; }), std::nullopt);
+}
+
+// Of vocabularies of many sizes, with equal logits, some that are no numbers and some that are not allowed.
+TEST(ChooseToken, TheBestAreThoseThatSortingFinds)
+{
+    std::mt19937 random(11);
+    for (std::size_t size = 1; size < 300; size += 7) {
+        std::vector<float> logits(size);
+        for (float& logit : logits)
+            logit = random() % 50 == 0 ? std::nanf("") : static_cast<float>(random() % 200);
+        const auto allowed = [](TokenId id) { return id % 9 != 4; };
+        std::vector<TokenId> sorted;
+        for (std::size_t i = 0; i < size; ++i) {
+            const auto id = static_cast<TokenId>(i);
+            if (!std::isnan(logits[i]) && allowed(id)) sorted.push_back(id);
+        }
+        std::ranges::stable_sort(sorted, std::greater{},
+                                 [&](TokenId id) { return logits[static_cast<std::size_t>(id)]; });
+        if (sorted.empty()) continue;
+        EXPECT_EQ(choose_token(logits, {}, 0, allowed), sorted.front()) << size;
+        sorted.resize(std::min<std::size_t>(sorted.size(), 5));
+        std::set<TokenId> drawn;
+        for (std::uint64_t position = 0; position < 300; ++position)
+            drawn.insert(
+                *choose_token(logits, {.temperature = 1e4f, .top_k = 5, .top_p = 1}, position, allowed));
+        EXPECT_EQ(drawn, std::set<TokenId>(sorted.begin(), sorted.end())) << size;
+    }
 }
 
 // Draws over many positions come as often as the probabilities say, within the set that top-k and top-p
