@@ -32,6 +32,15 @@ std::vector<float> times(const Matrix& matrix, const std::vector<float>& x)
 
 void Model::forward(std::span<const Row> rows, std::span<const std::size_t> wanted, std::vector<float>& out)
 {
+    out.resize(wanted.size() * result_size());
+    std::vector<float*> each;
+    for (std::size_t i = 0; i < wanted.size(); ++i) each.push_back(out.data() + i * result_size());
+    forward(rows, wanted, each);
+}
+
+void Model::forward(std::span<const Row> rows, std::span<const std::size_t> wanted,
+                    std::span<float* const> out)
+{
     work_.rows.assign(rows.begin(), rows.end());
     embed(rows);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
@@ -40,24 +49,25 @@ void Model::forward(std::span<const Row> rows, std::span<const std::size_t> want
         if (work_.rows.empty()) break;
     }
     const std::size_t count = wanted.size();
+    if (count == 0) return;
     const float* const state = input_of_half(output_norm_);
     if (!shape_.generates()) {
-        out.assign(state, state + count * shape_.width);
+        for (std::size_t i = 0; i < count; ++i) std::copy_n(state + i * shape_.width, shape_.width, out[i]);
         return;
     }
-    out.resize(count * shape_.vocabulary);
-    if (count == 0) return;
     const Matrix& head = output_.matrix ? output_.matrix : embedding_;
     quantize(state, shape_.width, shape_.width, {&head});
     work_.logits.resize(count * head.padded_rows());
     const Product product{&head, work_.logits.data(), head.padded_rows()};
     multiply(pool_, kernels_, unpack_, work_.activations, {&product, 1});
     adapt(output_, state, work_.logits.data(), head.padded_rows());
-    for (std::size_t i = 0; i < count; ++i) {
-        float* const logits = work_.logits.data() + i * head.padded_rows();
-        finish_logits(logits);
-        std::copy(logits, logits + shape_.vocabulary, out.data() + i * shape_.vocabulary);
-    }
+    pool_.run(count, 1, [&](std::size_t begin, std::size_t end, unsigned) {
+        for (std::size_t i = begin; i < end; ++i) {
+            float* const logits = work_.logits.data() + i * head.padded_rows();
+            finish_logits(logits);
+            std::copy_n(logits, shape_.vocabulary, out[i]);
+        }
+    });
 }
 
 void Model::finish_logits(float* logits) const

@@ -57,9 +57,12 @@ public:
     ThreadPool& pool() { return pool_; }
 
     // Computes the rows; those of a sequence in ascending order. `wanted`: ascending indices of the rows
-    // whose result is needed, written to `out` one after the other: shape().vocabulary logits each, or for a
-    // model that does not generate the shape().width numbers of its hidden state.
+    // whose result is needed; that of wanted[i] is written to out[i].
+    void forward(std::span<const Row> rows, std::span<const std::size_t> wanted, std::span<float* const> out);
+    // The same, to `out` one after the other.
     void forward(std::span<const Row> rows, std::span<const std::size_t> wanted, std::vector<float>& out);
+    // Numbers of a row's result: logits, or for a model that does not generate its hidden state.
+    std::size_t result_size() const { return shape_.generates() ? shape_.vocabulary : shape_.width; }
 
     // One unit vector of shape().vector_size numbers, or the score, from a text's `rows` hidden states.
     void pool(const float* hidden, std::size_t rows, float* out) const;

@@ -17,7 +17,7 @@ constexpr std::chrono::milliseconds kCancelPoll{20};
 void StepBatcher::expect_no_more(User& user)
 {
     std::erase(expected_, &user);
-    if (expected_.empty()) changed_.notify_all();
+    if (expected_.empty()) gathered_.notify_one();
 }
 
 void StepBatcher::User::pause()
@@ -62,7 +62,7 @@ void StepBatcher::lead(std::unique_lock<std::mutex>& lock)
 {
     led_ = true;
     // Who does not come is not waited for again until he has been here.
-    if (!changed_.wait_for(lock, kPatience, [this] { return expected_.empty(); })) expected_.clear();
+    if (!gathered_.wait_for(lock, kPatience, [this] { return expected_.empty(); })) expected_.clear();
     std::array<Wish*, kTogether> together{};
     std::size_t count = 0;
     std::size_t rows = 0;
@@ -88,21 +88,19 @@ void StepBatcher::lead(std::unique_lock<std::mutex>& lock)
 void StepBatcher::run(std::span<Wish* const> wishes)
 {
     try {
-        if (wishes.size() == 1) return model_.forward(wishes[0]->rows, wishes[0]->wanted, *wishes[0]->out);
+        const std::size_t size = model_.result_size();
         std::vector<Row> rows;
         std::vector<std::size_t> wanted;
+        std::vector<float*> out;
         for (const Wish* const wish : wishes) {
-            for (const std::size_t i : wish->wanted) wanted.push_back(rows.size() + i);
+            wish->out->resize(wish->wanted.size() * size);
+            for (std::size_t i = 0; i < wish->wanted.size(); ++i) {
+                wanted.push_back(rows.size() + wish->wanted[i]);
+                out.push_back(wish->out->data() + i * size);
+            }
             rows.insert(rows.end(), wish->rows.begin(), wish->rows.end());
         }
-        std::vector<float> out;
         model_.forward(rows, wanted, out);
-        const std::size_t size = wanted.empty() ? 0 : out.size() / wanted.size();
-        const float* from = out.data();
-        for (const Wish* const wish : wishes) {
-            wish->out->assign(from, from + wish->wanted.size() * size);
-            from += wish->wanted.size() * size;
-        }
     } catch (...) {
         for (Wish* const wish : wishes) wish->error = std::current_exception();
     }

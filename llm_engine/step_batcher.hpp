@@ -64,6 +64,7 @@ private:
 
     Model& model_;  // used by the leader alone
     std::mutex mutex_;
+    std::condition_variable gathered_;  // nobody is expected any more: for who leads
     std::condition_variable changed_;
     // Guarded by mutex_.
     std::vector<Wish*> waiting_;
