@@ -3,8 +3,8 @@
 
     replay.py [ANSWERS]
 
-Questions of the samples are asked and recorded. Then the program starts anew with other threads and another instruction
-set, without a cache, and `audit replay` must reproduce each answer to the byte. At last the model is another file: each
+Questions of the samples are asked, some at a time, and recorded. Then the program starts anew with other threads and
+another instruction set, without a cache, and `audit replay` must reproduce each answer to the byte. At last the model is another file: each
 replay must name that.
 """
 import hashlib
@@ -12,12 +12,14 @@ import itertools
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from appliance import MODELS, Appliance  # noqa: E402
 
+TOGETHER = 4  # questions at once
 OTHER_MODEL = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
 
 
@@ -31,15 +33,15 @@ def ask(appliance, count):
     lines = (ROOT / "samples" / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     questions = [json.loads(line)["question"] for line in lines]
     forms = ["{}", "{} 알려 주세요.", "질문드립니다. {}", "담당자입니다. {}", "{} 답해 주십시오.", "확인 부탁드립니다. {}"]
+    texts = (form.format(question) for form, question in itertools.product(forms, questions))
     leaves, started = [], time.monotonic()
-    for form, question in itertools.product(forms, questions):
-        reply = appliance.run("ask", form.format(question))
-        if reply["outcome"] in ("answered", "partly_supported"):
-            leaves.append(reply["receipt"]["leaf"])
-        progress(len(leaves), count, started)
-        if len(leaves) == count:
-            break
-    return leaves
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        while len(leaves) < count and (some := list(itertools.islice(texts, TOGETHER))):
+            for reply in pool.map(lambda text: appliance.run("ask", text), some):
+                if reply["outcome"] in ("answered", "partly_supported"):
+                    leaves.append(reply["receipt"]["leaf"])
+            progress(len(leaves), count, started)
+    return leaves[:count]
 
 
 def replay(appliance, leaves):
@@ -61,12 +63,12 @@ def main():
         leaves = ask(appliance, count)
         appliance.stop()
 
-        appliance.set("engine", threads=1, isa="avx2", prefix_cache_mib=0)
+        appliance.set("engine", threads=3, isa="avx2", prefix_cache_mib=0)
         appliance.start()
         again = replay(appliance, leaves)
         appliance.stop()
         same = sum(reply["same"] and reply["generated"] for reply in again)
-        print(f"\n{same} of {len(leaves)} answers byte for byte by one thread and AVX2")
+        print(f"\n{same} of {len(leaves)} answers byte for byte by three threads and AVX2")
         for leaf, reply in zip(leaves, again):
             if not reply["same"]:
                 print(f"leaf {leaf}: {reply['differences']}")
