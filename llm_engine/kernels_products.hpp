@@ -390,8 +390,7 @@ template <int T>
 }
 
 // Adds a block of 256 columns, of which `total` is the sum: acc += scales of the tokens * (scale of the
-// weights
-// * total - minimum of the weights * the sum of minima and sums of activations).
+// weights * total - minimum of the weights * the sum of minima and sums of activations).
 template <int T, typename Source>
 [[gnu::always_inline]] inline void add_block(F (&acc)[T], const Source& source, const float* scales,
                                              const I (&total)[T], const std::int32_t* pairs)
