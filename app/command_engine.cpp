@@ -50,6 +50,24 @@ std::unique_ptr<Engine> open(const EngineCommand& command)
     }
 }
 
+// The whole of an engine command's work. What the engine says against it concerns only whoever typed it: it
+// is told in the engine's words, without an incident.
+template <typename Work>
+auto told(const EngineCommand& command, const Work& work)
+{
+    try {
+        return work();
+    } catch (const EngineError& error) {
+        if (error.kind == EngineError::Kind::bad_request || error.kind == EngineError::Kind::too_large)
+            throw CommandError(CommandError::Kind::usage,
+                               tr("요청대로 할 수 없습니다: ", "that cannot be done: ") + error.what(),
+                               command.model);
+        throw CommandError(CommandError::Kind::not_done,
+                           tr("모델이 하지 못했습니다: ", "the model did not do it: ") + error.what(),
+                           command.model);
+    }
+}
+
 json inspect(const EngineCommand& command)
 {
     try {
@@ -142,20 +160,14 @@ json generate(const EngineCommand& command)
     request.sampling = {.temperature = command.temperature, .seed = command.seed};
     for (const std::string& file : command.evidence) request.quoting.passages.push_back(read_file(file));
     std::tie(request.quoting.open, request.quoting.close) = marks_of(command.quote_marks);
-    try {
-        const Generated out = engine->generate(request, {});
-        json reply = {{"text", out.text},
-                      {"tokens", out.tokens},
-                      {"prompt_tokens", out.prompt_tokens},
-                      {"logits_hash", crypto::hex(out.logits_hash)},
-                      {"timings_ms", {{"prompt", out.prompt_ms}, {"decode", out.decode_ms}}}};
-        if (!command.evidence.empty()) reply["quotes"] = quotes_json(command, out);
-        return reply;
-    } catch (const EngineError& error) {
-        if (error.kind != EngineError::Kind::bad_request) throw;
-        throw CommandError(CommandError::Kind::usage,
-                           tr("요청대로 쓸 수 없습니다: ", "that cannot be written: ") + error.what(), "");
-    }
+    const Generated out = engine->generate(request, {});
+    json reply = {{"text", out.text},
+                  {"tokens", out.tokens},
+                  {"prompt_tokens", out.prompt_tokens},
+                  {"logits_hash", crypto::hex(out.logits_hash)},
+                  {"timings_ms", {{"prompt", out.prompt_ms}, {"decode", out.decode_ms}}}};
+    if (!command.evidence.empty()) reply["quotes"] = quotes_json(command, out);
+    return reply;
 }
 
 struct QuantizeCommand {
@@ -297,7 +309,7 @@ void add_engine_commands(CLI::App& app, Console& console)
     generate_command->add_option("--quote-marks", c->quote_marks,
                                  tr("여는 따옴표와 닫는 따옴표 (기본 “”)", "opening and closing mark (“”)"));
     generate_command->callback([=, &console] {
-        console.answer(generate(*c),
+        console.answer(told(*c, [&] { return generate(*c); }),
                        [](const json& reply) { std::cout << reply["text"].get<std::string>() << "\n"; });
     });
 
@@ -307,9 +319,11 @@ void add_engine_commands(CLI::App& app, Console& console)
     embed->add_option("--prompt", c->prompt);
     embed->add_option("--batch", c->batch, tr("JSON 줄 {id,text}", "JSON lines {id,text}"));
     embed->callback([=, &console] {
-        const auto opened = open(*c);
-        run(console, *c, [&](const std::string& text) {
-            return json{{"vectors", json::array({opened->embed(std::vector<std::string>{text})})}};
+        told(*c, [&] {
+            const auto opened = open(*c);
+            run(console, *c, [&](const std::string& text) {
+                return json{{"vectors", json::array({opened->embed(std::vector<std::string>{text})})}};
+            });
         });
     });
 
@@ -320,9 +334,11 @@ void add_engine_commands(CLI::App& app, Console& console)
     rerank->add_option("--prompt", c->prompt);
     rerank->add_option("--batch", c->batch, tr("JSON 줄 {id,text}", "JSON lines {id,text}"));
     rerank->callback([=, &console] {
-        const auto opened = open(*c);
-        run(console, *c, [&](const std::string& text) {
-            return json{{"score", opened->rerank(c->query, std::vector<std::string>{text}).front()}};
+        told(*c, [&] {
+            const auto opened = open(*c);
+            run(console, *c, [&](const std::string& text) {
+                return json{{"score", opened->rerank(c->query, std::vector<std::string>{text}).front()}};
+            });
         });
     });
 
@@ -332,9 +348,11 @@ void add_engine_commands(CLI::App& app, Console& console)
     tokenize->add_option("--batch", c->batch, tr("JSON 줄 {id,text}", "JSON lines {id,text}"));
     tokenize->add_flag("--special", c->special, tr("앞뒤의 특수 토큰도", "with what the model puts around"));
     tokenize->callback([=, &console] {
-        const auto tokenizer = open_tokenizer(c->model);
-        run(console, *c, [&](const std::string& text) {
-            return json{{"tokens", tokenizer->encode(text, c->special)}};
+        told(*c, [&] {
+            const auto tokenizer = open_tokenizer(c->model);
+            run(console, *c, [&](const std::string& text) {
+                return json{{"tokens", tokenizer->encode(text, c->special)}};
+            });
         });
     });
 

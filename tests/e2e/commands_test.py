@@ -144,6 +144,18 @@ class WithoutDataFolder(Commands):
         self.assertEqual([line["id"] for line in answered], ["줄0", "줄1"])
         self.assertTrue(all(line["tokens"] for line in answered))
 
+    def test_engine_says_in_its_own_words_what_it_cannot_do(self):
+        for words, said in (
+                (("generate", "--model", EMBEDDER, "--prompt", "연가"), "does not generate"),
+                (("generate", "--model", SMALL_MODEL, "--prompt", "연가 " * 90, "--context", 64), "64"),
+                (("embed", "--model", SMALL_MODEL, "--prompt", "연가"), "makes no vectors"),
+                (("rerank", "--model", SMALL_MODEL, "--query", "연가", "--prompt", "병가"), "does not score")):
+            with self.subTest(words=words[:3]):
+                error = self.reply("engine", *words, expect=2)["error"]
+                self.assertEqual(error["kind"], "usage")
+                self.assertIn(said, error["message"])
+                self.assertNotIn("사건", error["message"])
+
     def test_engine_inspect_tells_what_a_model_needs_and_one_without_room_is_refused(self):
         seen = self.reply("engine", "inspect", "--model", SMALL_MODEL)
         self.assert_fields(seen, name=str, architecture=str, quantization=str, sha256=str, memory=dict, memory_bytes=int,
