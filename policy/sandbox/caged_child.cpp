@@ -127,12 +127,12 @@ void apply(const CageLimits& limits, pid_t pid)
 {
     limit(pid, RLIMIT_CORE, 0);  // a core file would hold what the child was shown
     if (limits.cpu_s != 0) limit(pid, RLIMIT_CPU, limits.cpu_s);
-    if (kSanitized) return;
-    if (limits.memory_bytes != 0) limit(pid, RLIMIT_AS, limits.memory_bytes);
     if (limits.niceness != 0) {
         const int niceness = ::getpriority(PRIO_PROCESS, 0) + limits.niceness;  // more than 19 counts as 19
         ::setpriority(PRIO_PROCESS, static_cast<id_t>(pid), niceness);
     }
+    if (kSanitized) return;
+    if (limits.memory_bytes != 0) limit(pid, RLIMIT_AS, limits.memory_bytes);
     limit(pid, RLIMIT_FSIZE, limits.file_bytes);
 }
 
