@@ -141,8 +141,9 @@ class LlamaCppBatch:
         import llama_cpp
         self.lib, self.sequences = llama_cpp, sequences
         self.name = f"llama.cpp ({llama_cpp.__version__})"
-        self.silent = llama_cpp.llama_log_callback(lambda level, text, data: None)
-        llama_cpp.llama_log_set(self.silent, None)
+        # llama.cpp goes on calling it after this peer is closed, so the class keeps it.
+        LlamaCppBatch.silent = llama_cpp.llama_log_callback(lambda level, text, data: None)
+        llama_cpp.llama_log_set(LlamaCppBatch.silent, None)
         self.model = llama_cpp.llama_model_load_from_file(str(model).encode(), llama_cpp.llama_model_default_params())
         params = llama_cpp.llama_context_default_params()
         params.n_ctx, params.n_batch, params.n_ubatch, params.n_seq_max = context, 512, 512, sequences + 1
