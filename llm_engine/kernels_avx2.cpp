@@ -2,11 +2,12 @@
 #include <immintrin.h>
 
 #include "kernels.hpp"
+#include "lanes_256.hpp"
 
 namespace jiphyeon {
 namespace {
 
-struct Lanes {
+struct Lanes : Lanes256 {
     struct F {
         __m256 a, b;
     };
@@ -90,30 +91,8 @@ struct Lanes {
         const __m256i both = _mm256_packs_epi32(low_short(x.a), low_short(x.b));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(both, 0xd8));
     }
-    // Of 32 bytes, each 8.
-    static void sums_of_8(const std::int8_t* p, std::int64_t* sums)
-    {
-        const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-        const __m256i raised =
-            _mm256_xor_si256(bytes, _mm256_set1_epi8(-128));  // by 128, as sums want no sign
-        const __m256i total = _mm256_sad_epu8(raised, _mm256_setzero_si256());
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums),
-                            _mm256_sub_epi64(total, _mm256_set1_epi64x(8 * 128)));
-    }
-    static float reduce_add(F x)
-    {
-        const __m256 by8 = _mm256_add_ps(x.a, x.b);
-        const __m128 by4 = _mm_add_ps(_mm256_castps256_ps128(by8), _mm256_extractf128_ps(by8, 1));
-        const __m128 by2 = _mm_add_ps(by4, _mm_movehl_ps(by4, by4));
-        return _mm_cvtss_f32(_mm_add_ss(by2, _mm_movehdup_ps(by2)));
-    }
-    static float reduce_max(F x)
-    {
-        const __m256 by8 = _mm256_max_ps(x.a, x.b);
-        const __m128 by4 = _mm_max_ps(_mm256_castps256_ps128(by8), _mm256_extractf128_ps(by8, 1));
-        const __m128 by2 = _mm_max_ps(by4, _mm_movehl_ps(by4, by4));
-        return _mm_cvtss_f32(_mm_max_ss(by2, _mm_movehdup_ps(by2)));
-    }
+    static float reduce_add(F x) { return sum_of(_mm256_add_ps(x.a, x.b)); }
+    static float reduce_max(F x) { return largest_of(_mm256_max_ps(x.a, x.b)); }
 
     static I zero_int() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
     static I load_int(const std::int32_t* p) { return load_bytes(reinterpret_cast<const std::uint8_t*>(p)); }
