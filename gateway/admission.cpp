@@ -57,7 +57,7 @@ Admission::State Admission::state() const
     return {.asking = asking_, .waiting = line_.size()};
 }
 
-void Admission::wait_for_quiet(std::chrono::milliseconds at_most) const
+void Admission::wait_for_quiet(std::chrono::milliseconds at_most)
 {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, at_most, [this] { return asking_ == 0 && line_.empty(); });

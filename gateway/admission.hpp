@@ -38,14 +38,14 @@ public:
     };
     State state() const;
     // Blocks while anybody asks, but not longer than this.
-    void wait_for_quiet(std::chrono::milliseconds at_most) const;
+    void wait_for_quiet(std::chrono::milliseconds at_most);
 
 private:
     void leave();
 
     std::size_t at_once_, waiting_;
     mutable std::mutex mutex_;
-    mutable std::condition_variable changed_;
+    std::condition_variable changed_;
     std::deque<std::uint64_t> line_;
     std::uint64_t next_ticket_ = 0;
     std::size_t asking_ = 0;

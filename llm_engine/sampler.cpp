@@ -19,8 +19,9 @@ bool better(const Candidate& a, const Candidate& b)
     return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 }
 
-template <std::size_t kSize>
-bool none_above(std::span<const float, kSize> values, float limit)
+constexpr std::size_t kStretch = 64;
+
+bool none_above(std::span<const float, kStretch> values, float limit)
 {
     int above = 0;  // without a branch, so that the compiler compares many at once
     for (const float value : values) above |= value > limit ? 1 : 0;
@@ -32,7 +33,6 @@ bool none_above(std::span<const float, kSize> values, float limit)
 std::vector<Candidate> best_tokens(std::span<const float> logits, std::size_t count,
                                    const std::function<bool(TokenId)>& allowed)
 {
-    constexpr std::size_t kStretch = 64;
     std::vector<Candidate> heap;
     for (std::size_t i = 0; i < logits.size(); ++i) {
         // Nearly all logits lie below those found so far; a later equal one is not better.
