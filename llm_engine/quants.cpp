@@ -204,6 +204,18 @@ void prefetch_part(const std::uint8_t* panel, std::size_t bytes, std::size_t i, 
     }
 }
 
+// Where pieces of [0, count) begin, and the end of the last. None is longer than the one before: long ones
+// have in the cache what they asked for ahead, and a thread waits for as long as another is at its last.
+std::vector<std::size_t> shrinking_pieces(std::size_t count, unsigned threads)
+{
+    std::vector<std::size_t> begins{0};
+    while (begins.back() < count) {
+        const std::size_t left = count - begins.back();
+        begins.push_back(begins.back() + std::max<std::size_t>(1, left / (8 * threads)));
+    }
+    return begins;
+}
+
 }  // namespace
 
 std::size_t panel_bytes(TensorType type, std::size_t columns)
@@ -375,11 +387,13 @@ void multiply(ThreadPool& pool, const Kernels& kernels, UnpackSpace& space, cons
 {
     std::size_t panels = 0;
     for (const Product& product : products) panels += product.matrix->panels();
-    const std::size_t grain = std::max<std::size_t>(1, panels / (pool.threads() * 16));
     const bool direct = activations.tokens() <= kDirectTokens;
+    const std::vector<std::size_t> pieces = shrinking_pieces(panels, pool.threads());
     const bool tiles = !direct && kernels.has_tiles();
 
-    pool.run(panels, grain, [&](std::size_t begin, std::size_t end, unsigned thread) {
+    pool.run(pieces.size() - 1, 1, [&](std::size_t from_piece, std::size_t to_piece, unsigned thread) {
+        const std::size_t begin = pieces[from_piece];
+        const std::size_t end = pieces[to_piece];
         if (tiles) kernels.enter_tiles();
         std::size_t first = 0;  // number of the first panel of `product`
         for (const Product& product : products) {
