@@ -59,9 +59,9 @@ public:
         activations_.shape(tokens_, matrix_.columns(), false, false, true);
         activations_.fill(kernels, pool_, x_.data(), matrix_.columns());
     }
-    std::vector<float> run(const Kernels& kernels)
+    AlignedVector<float> run(const Kernels& kernels)
     {
-        std::vector<float> out(tokens_ * matrix_.padded_rows());
+        AlignedVector<float> out(tokens_ * matrix_.padded_rows());
         const Product product{&matrix_, out.data(), matrix_.padded_rows()};
         multiply(pool_, kernels, space_, activations_, {&product, 1});
         return out;
@@ -98,8 +98,8 @@ bool tiles_compute_the_same()
     for (const TensorType type : {TensorType::q4_k, TensorType::q5_k, TensorType::q6_k, TensorType::iq4_xs}) {
         Trial trial(type, 16, 768, 59);  // tiles of 12, 8 and 3 tokens
         trial.prepare(kKernelsAmx);
-        const std::vector<float> by_tiles = trial.run(kKernelsAmx);
-        const std::vector<float> by_vectors = trial.run(kKernelsAvx512);
+        const AlignedVector<float> by_tiles = trial.run(kKernelsAmx);
+        const AlignedVector<float> by_vectors = trial.run(kKernelsAvx512);
         if (std::memcmp(by_tiles.data(), by_vectors.data(), by_tiles.size() * sizeof(float)) != 0)
             return false;
     }

@@ -97,10 +97,17 @@ struct ActTileOut {
     std::int8_t* rows = nullptr;  // nullptr: not wanted
 };
 
-// One type's products of a panel with a tile. `out` gets 16 floats per token, `stride` floats apart.
-// tile_tokens(): the sizes a tile may have.
-using TileProduct = void (*)(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, float* out,
-                             std::size_t stride);
+// Where the products of a panel with a tile go: 16 floats of token t at row(t).
+struct TileResult {
+    float* out = nullptr;      // begins a line of the cache
+    std::size_t stride = 0;    // a multiple of 16
+    bool past_caches = false;  // such writes are only ordered by ThreadPool
+    float* row(int t) const { return out + static_cast<std::size_t>(t) * stride; }
+};
+
+// One type's products of a panel with a tile. tile_tokens(): the sizes a tile may have.
+using TileProduct = void (*)(const std::uint8_t* panel, std::size_t columns, const ActTile& tile,
+                             const TileResult& result);
 struct TypeKernels {
     TileProduct product = nullptr;           // from the panel as stored
     TileProduct product_unpacked = nullptr;  // from what `unpack` wrote

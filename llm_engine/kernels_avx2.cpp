@@ -23,6 +23,11 @@ struct Lanes : Lanes256 {
         _mm256_storeu_ps(p, x.a);
         _mm256_storeu_ps(p + 8, x.b);
     }
+    static void store_past_caches(float* p, F x)
+    {
+        _mm256_stream_ps(p, x.a);
+        _mm256_stream_ps(p + 8, x.b);
+    }
     static F set1(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
     static F zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
     static F add(F x, F y) { return {_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }

@@ -16,6 +16,7 @@ struct Lanes : Lanes256 {
 
     static F load(const float* p) { return _mm512_loadu_ps(p); }
     static void store(float* p, F x) { _mm512_storeu_ps(p, x); }
+    static void store_past_caches(float* p, F x) { _mm512_stream_ps(p, x); }
     static F set1(float x) { return _mm512_set1_ps(x); }
     static F zero() { return _mm512_setzero_ps(); }
     static F add(F a, F b) { return _mm512_add_ps(a, b); }

@@ -377,15 +377,27 @@ template <int T, typename Sub>
     for (int t = 0; t < T; ++t) sub[t].dot(weights, activations[t]);
 }
 
-// Asks for the lines of the sums before they are computed: rows of many columns lie in so many pages that
-// stores would wait for each in turn.
+// Sums that begin at 0. Lines of results that go through the caches are asked for before they are computed:
+// rows of many columns lie in so many pages that stores would wait for each in turn.
 template <int T>
-[[gnu::always_inline]] inline void start_tile(F (&acc)[T], const float* out, std::size_t stride)
+[[gnu::always_inline]] inline void start_tile(F (&acc)[T], const TileResult& result)
 {
     JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) {
-        acc[t] = Lanes::zero();
-        __builtin_prefetch(out + static_cast<std::size_t>(t) * stride, 1);
+    for (int t = 0; t < T; ++t) acc[t] = Lanes::zero();
+    if (result.past_caches) return;
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) __builtin_prefetch(result.row(t), 1);
+}
+
+template <int T>
+[[gnu::always_inline]] inline void store_tile(const F (&acc)[T], const TileResult& result)
+{
+    if (result.past_caches) {
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) Lanes::store_past_caches(result.row(t), acc[t]);
+    } else {
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) Lanes::store(result.row(t), acc[t]);
     }
 }
 
@@ -416,16 +428,8 @@ template <int T, typename Source>
     for (int t = 0; t < T; ++t) acc[t] = Lanes::fma(Lanes::set1(scales[t]), value[t], acc[t]);
 }
 
-template <int T>
-[[gnu::always_inline]] inline void store_tile(const F (&acc)[T], float* out, std::size_t stride)
-{
-    JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) Lanes::store(out + static_cast<std::size_t>(t) * stride, acc[t]);
-}
-
 template <typename Source, int T>
-void product_32(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, float* out,
-                std::size_t stride)
+void product_32(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, const TileResult& result)
 {
     using Sub = Lanes::Sub<Source::kMaxWeight>;
     Source source;
@@ -433,7 +437,7 @@ void product_32(const std::uint8_t* panel, std::size_t columns, const ActTile& t
     const std::int32_t* bias = tile.bias;
     const float* scales = tile.scales;
     F acc[T];
-    start_tile<T>(acc, out, stride);
+    start_tile(acc, result);
     for (std::size_t b = 0; b < columns / 32; ++b) {
         source.block(panel + b * Source::kBytes);
         prefetch_part<Source, 1>(source, 0);
@@ -462,7 +466,7 @@ void product_32(const std::uint8_t* panel, std::size_t columns, const ActTile& t
         bias += kBiasRows32 * T;
         scales += T;
     }
-    store_tile<T>(acc, out, stride);
+    store_tile(acc, result);
 }
 
 template <int kHigh, int T, typename Source>
@@ -489,8 +493,7 @@ template <int kHigh, int T, typename Source>
 }
 
 template <typename Source, int T>
-void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, float* out,
-               std::size_t stride)
+void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, const TileResult& result)
 {
     Source source;
     const std::int32_t* quads = tile.quads;
@@ -498,7 +501,7 @@ void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& ti
     const std::int32_t* const pairs = tile.pairs;
     const float* scales = tile.scales;
     F acc[T];
-    start_tile<T>(acc, out, stride);
+    start_tile(acc, result);
     for (std::size_t b = 0; b < columns / 256; ++b) {
         source.block(panel + b * Source::kBytes);
         I total[T];
@@ -514,12 +517,11 @@ void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& ti
         add_block<T>(acc, source, scales, total, pairs + b * 4 * T);
         scales += T;
     }
-    store_tile<T>(acc, out, stride);
+    store_tile(acc, result);
 }
 
 template <typename Source, int T>
-void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, float* out,
-                std::size_t stride)
+void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, const TileResult& result)
 {
     using Sub = Lanes::Sub<63>;
     Source source;
@@ -527,7 +529,7 @@ void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& t
     const std::int32_t* bias = tile.bias;
     const float* scales = tile.scales;
     F acc[T];
-    start_tile<T>(acc, out, stride);
+    start_tile(acc, result);
     for (std::size_t b = 0; b < columns / 256; ++b) {
         source.block(panel + b * Source::kBytes);
         I total[T];
@@ -553,7 +555,7 @@ void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& t
         add_block<T>(acc, source, scales, total, nullptr);
         scales += T;
     }
-    store_tile<T>(acc, out, stride);
+    store_tile(acc, result);
 }
 
 struct ColumnF32 {
@@ -574,8 +576,8 @@ struct ColumnBF16 {
 
 // columns: a multiple of 4. Six tokens at a time, as each has four accumulators.
 template <typename Column, int T>
-void product_plain(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, float* out,
-                   std::size_t stride)
+void product_plain(const std::uint8_t* panel, std::size_t columns, const ActTile& tile,
+                   const TileResult& result)
 {
     constexpr int kStep = T < 6 ? T : T % 6 == 0 ? 6 : 4;
     for (int first = 0; first < T; first += kStep) {
@@ -597,30 +599,29 @@ void product_plain(const std::uint8_t* panel, std::size_t columns, const ActTile
         }
         for (int t = 0; t < kStep; ++t) {
             const F sum = Lanes::add(Lanes::add(acc[0][t], acc[1][t]), Lanes::add(acc[2][t], acc[3][t]));
-            Lanes::store(out + static_cast<std::size_t>(first + t) * stride, sum);
+            Lanes::store(result.row(first + t), sum);
         }
     }
 }
 
-#define JIPHYEON_BY_TOKENS(product, source)                                             \
-    [](const std::uint8_t* panel, std::size_t columns, const ActTile& tile, float* out, \
-       std::size_t stride) {                                                            \
-        switch (tile.tokens) {                                                          \
-            case 1:                                                                     \
-                return product<source, 1>(panel, columns, tile, out, stride);           \
-            case 2:                                                                     \
-                return product<source, 2>(panel, columns, tile, out, stride);           \
-            case 3:                                                                     \
-                return product<source, 3>(panel, columns, tile, out, stride);           \
-            case 4:                                                                     \
-                return product<source, 4>(panel, columns, tile, out, stride);           \
-            case 6:                                                                     \
-                return product<source, 6>(panel, columns, tile, out, stride);           \
-            case 8:                                                                     \
-                return product<source, 8>(panel, columns, tile, out, stride);           \
-            default:                                                                    \
-                return product<source, 12>(panel, columns, tile, out, stride);          \
-        }                                                                               \
+#define JIPHYEON_BY_TOKENS(product, source)                                                             \
+    [](const std::uint8_t* panel, std::size_t columns, const ActTile& tile, const TileResult& result) { \
+        switch (tile.tokens) {                                                                          \
+            case 1:                                                                                     \
+                return product<source, 1>(panel, columns, tile, result);                                \
+            case 2:                                                                                     \
+                return product<source, 2>(panel, columns, tile, result);                                \
+            case 3:                                                                                     \
+                return product<source, 3>(panel, columns, tile, result);                                \
+            case 4:                                                                                     \
+                return product<source, 4>(panel, columns, tile, result);                                \
+            case 6:                                                                                     \
+                return product<source, 6>(panel, columns, tile, result);                                \
+            case 8:                                                                                     \
+                return product<source, 8>(panel, columns, tile, result);                                \
+            default:                                                                                    \
+                return product<source, 12>(panel, columns, tile, result);                               \
+        }                                                                                               \
     }
 
 // --- the table by type -------------------------------------------------------------------------------------

@@ -146,13 +146,13 @@ template <int kPair>
 }
 
 template <typename Source, int T>
-void product_tiles(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, float* out,
-                   std::size_t stride)
+void product_tiles(const std::uint8_t* panel, std::size_t columns, const ActTile& tile,
+                   const TileResult& result)
 {
     const std::size_t blocks = columns / 256;
     alignas(64) TileSums sums[2];  // of even and odd blocks
     F acc[T];
-    start_tile<T>(acc, out, stride);
+    start_tile(acc, result);
     for (std::size_t b = 0; b <= blocks; ++b) {
         if (b < blocks) {
             const std::uint8_t* const planes = panel + b * Source::kBytes;
@@ -177,7 +177,7 @@ void product_tiles(const std::uint8_t* panel, std::size_t columns, const ActTile
             add_block<T>(acc, source, scales, total, tile.pairs + before * 4 * T);
         }
     }
-    store_tile<T>(acc, out, stride);
+    store_tile(acc, result);
 }
 
 template <typename Source>

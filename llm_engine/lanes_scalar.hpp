@@ -88,6 +88,7 @@ struct Lanes {
     {
         for (int i = 0; i < 16; ++i) p[i] = x.v[i];
     }
+    static void store_past_caches(float* p, const F& x) { store(p, x); }
     static F set1(float x)
     {
         return each([&](int) { return x; });

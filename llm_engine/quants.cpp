@@ -204,6 +204,10 @@ void prefetch_part(const std::uint8_t* panel, std::size_t bytes, std::size_t i, 
     }
 }
 
+// Results of more floats than a cache would keep until they are used are written past the caches: these then
+// neither read lines that are about to be overwritten nor lose what the products need.
+constexpr std::size_t kCachedResults = 2u << 20;
+
 // Where pieces of [0, count) begin, and the end of the last. None is longer than the one before: long ones
 // have in the cache what they asked for ahead, and a thread waits for as long as another is at its last.
 std::vector<std::size_t> shrinking_pieces(std::size_t count, unsigned threads)
@@ -388,6 +392,7 @@ void multiply(ThreadPool& pool, const Kernels& kernels, UnpackSpace& space, cons
     std::size_t panels = 0;
     for (const Product& product : products) panels += product.matrix->panels();
     const bool direct = activations.tokens() <= kDirectTokens;
+    const bool past_caches = activations.tokens() * panels * kPanelRows > kCachedResults;
     const std::vector<std::size_t> pieces = shrinking_pieces(panels, pool.threads());
     const bool tiles = !direct && kernels.has_tiles();
 
@@ -419,7 +424,7 @@ void multiply(ThreadPool& pool, const Kernels& kernels, UnpackSpace& space, cons
                         prefetch_part(m.panel(p + 1 - first), m.panel_bytes(), t, activations.tiles());
                     }
                     compute(panel, m.columns(), activations.tile(t, form),
-                            out + activations.tile_first(t) * product.stride, product.stride);
+                            {out + activations.tile_first(t) * product.stride, product.stride, past_caches});
                 }
             }
             first += m.panels();

@@ -123,8 +123,8 @@ private:
 
 struct Product {
     const Matrix* matrix = nullptr;
-    float* out = nullptr;    // [tokens][stride], best at the beginning of a line of the cache
-    std::size_t stride = 0;  // at least matrix->padded_rows()
+    float* out = nullptr;    // [tokens][stride]; begins a line of the cache
+    std::size_t stride = 0;  // at least matrix->padded_rows(), a multiple of 16
 };
 
 // What a thread unpacks panels into.

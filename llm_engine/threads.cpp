@@ -24,6 +24,12 @@ void await_change(const std::atomic<std::uint32_t>& value, std::uint32_t old)
     while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }
 
+// Atomic operations promise nothing about what was written past the caches.
+void end_writes()
+{
+    __builtin_ia32_sfence();
+}
+
 }  // namespace
 
 ThreadPool::ThreadPool(unsigned threads)
@@ -44,6 +50,7 @@ void ThreadPool::run_erased(std::size_t count, std::size_t grain, void* body, Ca
     if (count == 0) return;
     if (workers_.empty() || count <= grain) {
         call(body, 0, count, 0);
+        end_writes();
         return;
     }
     body_ = body;
@@ -65,9 +72,10 @@ void ThreadPool::take_pieces(unsigned thread)
 {
     for (;;) {
         const std::size_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
-        if (begin >= count_) return;
+        if (begin >= count_) break;
         call_(body_, begin, std::min(begin + grain_, count_), thread);
     }
+    end_writes();
 }
 
 void ThreadPool::work(unsigned thread)

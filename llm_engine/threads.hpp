@@ -29,7 +29,8 @@ public:
     unsigned threads() const { return static_cast<unsigned>(workers_.size()) + 1; }
 
     // Calls body(begin, end, thread) for pieces of at most `grain` that together are [0, count), and returns
-    // when all are done. body must not throw. What it wrote is seen by the caller.
+    // when all are done. body must not throw. What it wrote, past the caches too, is seen by the caller and
+    // by later pieces.
     template <typename Body>
     void run(std::size_t count, std::size_t grain, Body&& body)
     {

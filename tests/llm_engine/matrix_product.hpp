@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "aligned.hpp"
 #include "quants.hpp"
 
 namespace jiphyeon::test {
@@ -17,10 +18,10 @@ inline std::vector<float> product(const Matrix& matrix, const std::vector<float>
     Activations activations;
     activations.shape(tokens, matrix.columns(), true, true, matrix.columns() % 256 == 0);
     activations.fill(kernels, pool, x.data(), matrix.columns());
-    std::vector<float> out(tokens * matrix.padded_rows());
+    AlignedVector<float> out(tokens * matrix.padded_rows());
     const Product product{&matrix, out.data(), matrix.padded_rows()};
     multiply(pool, kernels, space, activations, {&product, 1});
-    return out;
+    return {out.begin(), out.end()};
 }
 
 }  // namespace jiphyeon::test

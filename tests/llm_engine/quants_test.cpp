@@ -239,5 +239,32 @@ TEST(Product, BitsDependOnNothingButTheNumbers)
     }
 }
 
+// So many results of a step are written past the caches.
+TEST(Product, OfAWholeStepIsThatOfItsHalves)
+{
+    ThreadPool pool(1);
+    constexpr std::size_t kRows = 4112;
+    constexpr std::size_t kTokens = 512;
+    for (const TensorType type : {TensorType::q8_0, TensorType::q4_k, TensorType::q6_k}) {
+        const std::size_t columns = type == TensorType::q8_0 ? 32 : 256;
+        const RandomMatrix random(type, columns, kRows);
+        const Matrix matrix(random.tensor(), pool);
+        const std::vector<float> x = random_activations(columns * kTokens, 13);
+        for (const Isa isa : available_isas()) {
+            if (isa == Isa::scalar && columns > 32) continue;  // takes long
+            const Kernels& kernels = kernels_for(isa);
+            const std::vector<float> whole = product(matrix, x, kTokens, kernels, 2);
+            for (const std::size_t half : {std::size_t{0}, std::size_t{1}}) {
+                const auto from = x.begin() + static_cast<std::ptrdiff_t>(half * x.size() / 2);
+                const std::vector<float> part(from, from + static_cast<std::ptrdiff_t>(x.size() / 2));
+                const std::vector<float> out = product(matrix, part, kTokens / 2, kernels, 2);
+                ASSERT_EQ(
+                    std::memcmp(out.data(), whole.data() + half * out.size(), out.size() * sizeof(float)), 0)
+                    << name_of(type) << ' ' << isa_name(isa) << " half " << half;
+            }
+        }
+    }
+}
+
 }  // namespace
 }  // namespace jiphyeon
