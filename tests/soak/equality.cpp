@@ -1,5 +1,6 @@
 // Korean prompts made of the sample documents' sentences, in all ways of tests/llm_engine/equality.hpp.
-//     jiphyeon_equality_soak MODEL FOLDER-OF-TEXTS PROMPTS
+//     jiphyeon_equality_soak MODEL FOLDER-OF-TEXTS PROMPTS FIRST PAST
+// Of so many prompts those from FIRST to before PAST.
 // Exit 0: all bytes equal; 1: a difference, with the way and the prompt that show it.
 #include <chrono>
 #include <cstdlib>
@@ -66,11 +67,15 @@ private:
     Clock::time_point told_ = start_;
 };
 
-int run(const std::filesystem::path& model, const std::filesystem::path& texts, std::size_t count)
+int run(const std::filesystem::path& model, const std::filesystem::path& texts, std::size_t count,
+        std::size_t first, std::size_t past)
 {
     const std::vector<std::string> sentences = sentences_of(texts);
     if (sentences.empty()) throw std::runtime_error("no sentences in " + texts.string());
-    const auto prompts = prompts_of(*open_engine(model, {}), sentences, count);
+    if (first >= past || past > count) throw std::runtime_error("no such prompts");
+    auto prompts = prompts_of(*open_engine(model, {}), sentences, count);
+    prompts.erase(prompts.begin() + static_cast<std::ptrdiff_t>(past), prompts.end());
+    prompts.erase(prompts.begin(), prompts.begin() + static_cast<std::ptrdiff_t>(first));
     std::size_t tokens = 0;
     for (const auto& prompt : prompts) tokens += prompt.size();
 
@@ -115,11 +120,12 @@ int run(const std::filesystem::path& model, const std::filesystem::path& texts, 
 
 int main(int argc, char** argv)
 try {
-    if (argc != 4) {
-        std::cerr << "usage: jiphyeon_equality_soak MODEL FOLDER-OF-TEXTS PROMPTS\n";
+    if (argc != 6) {
+        std::cerr << "usage: jiphyeon_equality_soak MODEL FOLDER-OF-TEXTS PROMPTS FIRST PAST\n";
         return 2;
     }
-    return jiphyeon::run(argv[1], argv[2], std::strtoul(argv[3], nullptr, 10));
+    const auto number = [&](int i) { return std::strtoul(argv[i], nullptr, 10); };
+    return jiphyeon::run(argv[1], argv[2], number(3), number(4), number(5));
 } catch (const std::exception& error) {
     std::cerr << error.what() << '\n';
     return 3;
