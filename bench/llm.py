@@ -238,7 +238,7 @@ def alternate(measures, runs):
 def speed(case, model, threads, quick):
     ours = Ours(model, threads)
     tokens = prompts_of(ours, [2048])[0]
-    peer = LlamaCpp(model, threads, **({"flash": False} if quick else sweep(model, threads, tokens[:512])))
+    peer = LlamaCpp(model, threads, **sweep(model, threads, tokens[:512]))
     runs = 3 if quick else 7
     bytes_read, operations = work_per_token(model)
 
