@@ -28,15 +28,16 @@ std::vector<std::string> sentences_of(const std::filesystem::path& folder)
     return sentences;
 }
 
-// Prompt i starts at another sentence than the others and has 1 to 16 of them.
+// Prompts [first, past) of `count`: prompt i starts at another sentence than the others and has 1 to 16 of
+// them.
 std::vector<std::vector<TokenId>> prompts_of(const Engine& engine, const std::vector<std::string>& sentences,
-                                             std::size_t count)
+                                             std::size_t count, std::size_t first, std::size_t past)
 {
     std::vector<std::vector<TokenId>> prompts;
-    for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t i = first; i < past; ++i) {
         std::string text = "다음 글을 요약하십시오.\n";
-        const std::size_t first = i * sentences.size() / count;
-        for (std::size_t k = 0; k < 1 + i % 16; ++k) text += "\n" + sentences[(first + k) % sentences.size()];
+        const std::size_t begin = i * sentences.size() / count;
+        for (std::size_t k = 0; k < 1 + i % 16; ++k) text += "\n" + sentences[(begin + k) % sentences.size()];
         const std::vector<ChatTurn> turns = {{.role = "user", .text = text}};
         prompts.push_back(engine.chat_prompt(turns));
     }
@@ -73,9 +74,7 @@ int run(const std::filesystem::path& model, const std::filesystem::path& texts, 
     const std::vector<std::string> sentences = sentences_of(texts);
     if (sentences.empty()) throw std::runtime_error("no sentences in " + texts.string());
     if (first >= past || past > count) throw std::runtime_error("no such prompts");
-    auto prompts = prompts_of(*open_engine(model, {}), sentences, count);
-    prompts.erase(prompts.begin() + static_cast<std::ptrdiff_t>(past), prompts.end());
-    prompts.erase(prompts.begin(), prompts.begin() + static_cast<std::ptrdiff_t>(first));
+    const auto prompts = prompts_of(*open_engine(model, {}), sentences, count, first, past);
     std::size_t tokens = 0;
     for (const auto& prompt : prompts) tokens += prompt.size();
 
