@@ -11,6 +11,7 @@
 #include <random>
 #include <vector>
 
+#include "aligned.hpp"
 #include "kernels.hpp"
 #include "quants.hpp"
 

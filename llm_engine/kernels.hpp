@@ -101,7 +101,7 @@ struct ActTileOut {
 struct TileResult {
     float* out = nullptr;      // begins a line of the cache
     std::size_t stride = 0;    // a multiple of 16
-    bool past_caches = false;  // such writes are only ordered by ThreadPool
+    bool past_caches = false;  // where wanted; only ThreadPool orders such writes
     float* row(int t) const { return out + static_cast<std::size_t>(t) * stride; }
 };
 
