@@ -97,7 +97,7 @@ private:
 bool tiles_compute_the_same()
 {
     for (const TensorType type : {TensorType::q4_k, TensorType::q5_k, TensorType::q6_k, TensorType::iq4_xs}) {
-        Trial trial(type, 16, 768, 59);  // tiles of 12, 8 and 3 tokens
+        Trial trial(type, 32, 768, 59);  // two panels; tiles of 12, 8 and 3 tokens
         trial.prepare(kKernelsAmx);
         const AlignedVector<float> by_tiles = trial.run(kKernelsAmx);
         const AlignedVector<float> by_vectors = trial.run(kKernelsAvx512);

@@ -29,8 +29,9 @@
 // Tokens come in tiles of up to 12 whose activations are interleaved as the weights are, so that one loaded
 // weight vector meets 12 broadcasts. The number of tokens, of tiles and of threads decides who computes an
 // output, never how. With few tokens weights are unpacked in registers (decoding then runs at the speed of
-// memory), with many once per panel into a buffer in the second-level cache. There tiles take part: AMX
-// differs from AVX-512 only in products of unpacked panels, of the types with a scale per 256
+// memory), with many once per panel, two panels at a time, into a buffer in the second-level cache: there
+// a broadcast meets two weight vectors. A last panel that has no second is used as stored. With unpacked
+// panels tiles take part: AMX differs from AVX-512 only in their products, of the types with a scale per 256
 // (kernels_tiles.hpp).
 //
 // Attention goes over fixed chunks of 256 positions counted from position 0. A chunk gives its own maximum,
@@ -97,7 +98,7 @@ struct ActTileOut {
     std::int8_t* rows = nullptr;  // nullptr: not wanted
 };
 
-// Where the products of a panel with a tile go: 16 floats of token t at row(t).
+// Where the products of panels with a tile go: 16 floats of each panel for token t at row(t).
 struct TileResult {
     float* out = nullptr;      // begins a line of the cache
     std::size_t stride = 0;    // a multiple of 16
@@ -105,12 +106,12 @@ struct TileResult {
     float* row(int t) const { return out + static_cast<std::size_t>(t) * stride; }
 };
 
-// One type's products of a panel with a tile. tile_tokens(): the sizes a tile may have.
-using TileProduct = void (*)(const std::uint8_t* panel, std::size_t columns, const ActTile& tile,
+// One type's products of panels with a tile. tile_tokens(): the sizes a tile may have.
+using TileProduct = void (*)(const std::uint8_t* panels, std::size_t columns, const ActTile& tile,
                              const TileResult& result);
 struct TypeKernels {
-    TileProduct product = nullptr;           // from the panel as stored
-    TileProduct product_unpacked = nullptr;  // from what `unpack` wrote
+    TileProduct product = nullptr;       // of one panel as stored
+    TileProduct product_pair = nullptr;  // of two that `unpack` wrote one behind the other
     void (*unpack)(const std::uint8_t* panel, std::size_t columns, std::uint8_t* out) = nullptr;
     std::size_t unpacked_bytes_per_256 = 0;
 };

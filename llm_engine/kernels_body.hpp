@@ -34,12 +34,40 @@ float round_block(const float* x, std::size_t n, Integer* out)
     return largest / kMost;
 }
 
-// Puts the bytes of a block, kBlock of each token, into quads side by side.
+// Puts the bytes of a block, kBlock of each token, into quads side by side; those of four tokens at a time.
 template <std::size_t kBlock>
 void interleave_quads(const std::int8_t (&bytes)[kTileTokens][kBlock], unsigned tokens, std::int32_t* quads)
 {
-    for (std::size_t i = 0; i < kBlock; i += 4) {
-        for (unsigned t = 0; t < tokens; ++t) __builtin_memcpy(quads++, bytes[t] + i, 4);
+    using Four [[gnu::vector_size(16)]] = std::int32_t;
+    const auto load = [](const std::int8_t* from) {
+        Four four;
+        __builtin_memcpy(&four, from, sizeof four);
+        return four;
+    };
+    unsigned first = 0;
+    for (; first + 4 <= tokens; first += 4) {
+        for (std::size_t i = 0; i < kBlock; i += 16) {
+            const Four a = load(bytes[first] + i);
+            const Four b = load(bytes[first + 1] + i);
+            const Four c = load(bytes[first + 2] + i);
+            const Four d = load(bytes[first + 3] + i);
+            const Four ab[2] = {__builtin_shufflevector(a, b, 0, 4, 1, 5),
+                                __builtin_shufflevector(a, b, 2, 6, 3, 7)};
+            const Four cd[2] = {__builtin_shufflevector(c, d, 0, 4, 1, 5),
+                                __builtin_shufflevector(c, d, 2, 6, 3, 7)};
+            std::int32_t* to = quads + i / 4 * tokens + first;
+            for (std::size_t half = 0; half < 2; ++half) {
+                const Four even = __builtin_shufflevector(ab[half], cd[half], 0, 1, 4, 5);
+                const Four odd = __builtin_shufflevector(ab[half], cd[half], 2, 3, 6, 7);
+                __builtin_memcpy(to, &even, sizeof even);
+                __builtin_memcpy(to + tokens, &odd, sizeof odd);
+                to += 2 * tokens;
+            }
+        }
+    }
+    for (; first < tokens; ++first) {
+        for (std::size_t i = 0; i < kBlock; i += 4)
+            __builtin_memcpy(quads + i / 4 * tokens + first, bytes[first] + i, 4);
     }
 }
 

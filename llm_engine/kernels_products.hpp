@@ -60,12 +60,10 @@ constexpr std::size_t kPrefetchAhead = 8192;
 template <typename Source, std::size_t kParts>
 [[gnu::always_inline]] inline void prefetch_part(const Source& source, int part)
 {
-    if constexpr (Source::kStored) {
-        constexpr std::size_t kBytes = Source::kBytes / kParts;
-        const std::uint8_t* const at = source.at + kPrefetchAhead + static_cast<std::size_t>(part) * kBytes;
-        JIPHYEON_UNROLL(12)
-        for (std::size_t i = 0; i < kBytes; i += 64) __builtin_prefetch(at + i);
-    }
+    constexpr std::size_t kBytes = Source::kBytes / kParts;
+    const std::uint8_t* const at = source.at + kPrefetchAhead + static_cast<std::size_t>(part) * kBytes;
+    JIPHYEON_UNROLL(12)
+    for (std::size_t i = 0; i < kBytes; i += 64) __builtin_prefetch(at + i);
 }
 
 // --- panels as stored -------------------------------------------------------------------------------------
@@ -73,7 +71,6 @@ template <typename Source, std::size_t kParts>
 // Q4_0, Q4_1, Q5_0 and Q5_1.
 template <bool kHasMinimum, bool kHasFifth>
 struct SourceLinear {
-    static constexpr bool kStored = true;
     static constexpr std::size_t kFifth = kHasMinimum ? 64 : 32;
     static constexpr std::size_t kNibbles = kHasFifth ? kFifth + 64 : kFifth;
     static constexpr std::size_t kBytes = kNibbles + 256;
@@ -94,7 +91,6 @@ struct SourceLinear {
 };
 
 struct SourceQ80 {
-    static constexpr bool kStored = true;
     static constexpr std::size_t kBytes = 544;
     static constexpr int kMaxWeight = 255;
     static constexpr int kBias = kBias128;
@@ -111,7 +107,6 @@ struct SourceQ80 {
 };
 
 struct SourceIQ4NL {
-    static constexpr bool kStored = true;
     static constexpr std::size_t kBytes = 288;
     static constexpr int kMaxWeight = 255;
     static constexpr int kBias = kBias128;
@@ -127,7 +122,6 @@ struct SourceIQ4NL {
 };
 
 struct SourceMXFP4 {
-    static constexpr bool kStored = true;
     static constexpr std::size_t kBytes = 272;
     static constexpr int kMaxWeight = 31;
     static constexpr int kBias = kBias16;
@@ -145,7 +139,6 @@ struct SourceMXFP4 {
 // Q4_K and Q5_K.
 template <bool kHasFifth>
 struct SourceK {
-    static constexpr bool kStored = true;
     static constexpr std::size_t kNibbles = kHasFifth ? 768 : 256;
     static constexpr std::size_t kBytes = kNibbles + 2048;
     static constexpr int kMaxWeight = kHasFifth ? 31 : 15;
@@ -180,7 +173,6 @@ struct SourceK {
 
 struct SourceIQ4XS {
     using Bytes16 [[gnu::vector_size(16)]] = std::uint8_t;
-    static constexpr bool kStored = true;
     static constexpr std::size_t kBytes = 2176;
     static constexpr int kMaxWeight = 255;
     static constexpr std::int32_t kBiasFactor = Lanes::kSigned8 ? 0 : 4;  // -32 to -128
@@ -211,7 +203,6 @@ struct SourceIQ4XS {
 };
 
 struct SourceQ6K {
-    static constexpr bool kStored = true;
     static constexpr std::size_t kBytes = 3360;
     static constexpr bool kMinimum = false;
     const std::uint8_t* at = nullptr;
@@ -236,7 +227,6 @@ struct SourceQ6K {
 template <int kMax, int kBiasRow, bool kHasMinimum>
 struct Unpacked32 {
     static constexpr std::size_t kBytes = kHasMinimum ? 640 : 576;
-    static constexpr bool kStored = false;
     static constexpr int kMaxWeight = kMax;
     static constexpr int kBias = kBiasRow;
     static constexpr bool kMinimum = kHasMinimum;
@@ -244,52 +234,33 @@ struct Unpacked32 {
     void block(const std::uint8_t* p) { at = p; }
     F scale() const { return load_floats(at + 512); }
     F minimum() const { return load_floats(at + 576); }
-    template <int kQuad>
-    B quad() const
-    {
-        return Lanes::load_bytes(at + kQuad * 64);
-    }
+    B quad(int q) const { return Lanes::load_bytes(at + q * 64); }
 };
 
-template <int kMax, std::int32_t kFactor, bool kHasMinimum>
+// kQuads: of a sub-block.
+template <int kMax, int kQuads, std::int32_t kFactor, bool kHasMinimum>
 struct UnpackedK {
-    static constexpr std::size_t kBytes = kHasMinimum ? 4992 : 4672;
-    static constexpr bool kStored = false;
+    static constexpr int kSubQuads = kQuads;
+    static constexpr int kSubBlocks = 64 / kQuads;
+    static constexpr std::size_t kScale = 4096 + kSubBlocks * 64;
+    static constexpr std::size_t kBytes = kScale + (kHasMinimum ? 384 : 64);
     static constexpr int kMaxWeight = kMax;
     static constexpr std::int32_t kBiasFactor = kFactor;
     static constexpr bool kMinimum = kHasMinimum;
     const std::uint8_t* at = nullptr;
     void block(const std::uint8_t* p) { at = p; }
     I sub_scale(int j) const { return load_ints(at + 4096 + j * 64); }
-    F scale() const { return load_floats(at + 4608); }
-    F minimum() const { return load_floats(at + 4672); }
-    I minima_pair(int p) const { return load_ints(at + 4736 + p * 64); }
-    template <int kHigh, int kQuad>
-    B quad(int chunk) const
-    {
-        return Lanes::load_bytes(at + ((2 * chunk + kHigh) * 8 + kQuad) * 64);
-    }
-};
-
-struct Unpacked6K {
-    static constexpr bool kStored = false;
-    static constexpr std::size_t kBytes = 5184;
-    static constexpr bool kMinimum = false;
-    const std::uint8_t* at = nullptr;
-    void block(const std::uint8_t* p) { at = p; }
-    F scale() const { return load_floats(at + 5120); }
-    I sub_scale(int j) const { return load_ints(at + 4096 + j * 64); }
-    template <int kQuad>
-    B quad(int j) const
-    {
-        return Lanes::load_bytes(at + (j * 4 + kQuad) * 64);
-    }
+    F scale() const { return load_floats(at + kScale); }
+    F minimum() const { return load_floats(at + kScale + 64); }
+    I minima_pair(int p) const { return load_ints(at + kScale + 128 + p * 64); }
+    B quad(int j, int q) const { return Lanes::load_bytes(at + (j * kQuads + q) * 64); }
 };
 
 template <typename Source>
 using Unpacked32Of = Unpacked32<Source::kMaxWeight, Source::kBias, Source::kMinimum>;
 template <typename Source>
-using UnpackedKOf = UnpackedK<Source::kMaxWeight, Source::kBiasFactor, Source::kMinimum>;
+using UnpackedKOf = UnpackedK<Source::kMaxWeight, 8, Source::kBiasFactor, Source::kMinimum>;
+using Unpacked6K = UnpackedK<63, 4, 1, false>;
 
 void store_floats(std::uint8_t* p, F x)
 {
@@ -344,10 +315,11 @@ void unpack_k(const std::uint8_t* panel, std::size_t columns, std::uint8_t* out)
             unpack_k_half<1>(source, chunk, out);
         }
         for (int j = 0; j < 8; ++j) store_ints(out + 4096 + j * 64, source.sub_scale(j));
-        store_floats(out + 4608, source.scale());
+        std::uint8_t* const scale = out + UnpackedKOf<Source>::kScale;
+        store_floats(scale, source.scale());
         if constexpr (Source::kMinimum) {
-            store_floats(out + 4672, source.minimum());
-            for (int p = 0; p < 4; ++p) store_ints(out + 4736 + p * 64, source.minima_pair(p));
+            store_floats(scale + 64, source.minimum());
+            for (int p = 0; p < 4; ++p) store_ints(scale + 128 + p * 64, source.minima_pair(p));
         }
     }
 }
@@ -364,7 +336,7 @@ void unpack_6k(const std::uint8_t* panel, std::size_t columns, std::uint8_t* out
             Lanes::store_bytes(out + (j * 4 + 3) * 64, source.quad<3>(j));
             store_ints(out + 4096 + j * 64, source.sub_scale(j));
         }
-        store_floats(out + 5120, source.scale());
+        store_floats(out + Unpacked6K::kScale, source.scale());
     }
 }
 
@@ -401,9 +373,10 @@ template <int T>
     }
 }
 
-// Adds a block of 256 columns, of which `total` is the sum: acc += scales of the tokens * (scale of the
-// weights * total - minimum of the weights * the sum of minima and sums of activations).
-template <int T, typename Source>
+// Adds a block of 256 columns, of which `total` is the sum, for T of a tile's tokens: acc += scales of the
+// tokens * (scale of the weights * total - minimum of the weights * the sum of minima and sums of
+// activations).
+template <int kTile, int T, typename Source>
 [[gnu::always_inline]] inline void add_block(F (&acc)[T], const Source& source, const float* scales,
                                              const I (&total)[T], const std::int32_t* pairs)
 {
@@ -418,7 +391,7 @@ template <int T, typename Source>
         for (int p = 0; p < 4; ++p) {
             const I pair = source.minima_pair(p);
             JIPHYEON_UNROLL(12)
-            for (int t = 0; t < T; ++t) minima[t] = Lanes::dot_pair(minima[t], pair, pairs[p * T + t]);
+            for (int t = 0; t < T; ++t) minima[t] = Lanes::dot_pair(minima[t], pair, pairs[p * kTile + t]);
         }
         const F minimum = source.minimum();
         JIPHYEON_UNROLL(12)
@@ -604,24 +577,168 @@ void product_plain(const std::uint8_t* panel, std::size_t columns, const ActTile
     }
 }
 
-#define JIPHYEON_BY_TOKENS(product, source)                                                             \
-    [](const std::uint8_t* panel, std::size_t columns, const ActTile& tile, const TileResult& result) { \
-        switch (tile.tokens) {                                                                          \
-            case 1:                                                                                     \
-                return product<source, 1>(panel, columns, tile, result);                                \
-            case 2:                                                                                     \
-                return product<source, 2>(panel, columns, tile, result);                                \
-            case 3:                                                                                     \
-                return product<source, 3>(panel, columns, tile, result);                                \
-            case 4:                                                                                     \
-                return product<source, 4>(panel, columns, tile, result);                                \
-            case 6:                                                                                     \
-                return product<source, 6>(panel, columns, tile, result);                                \
-            case 8:                                                                                     \
-                return product<source, 8>(panel, columns, tile, result);                                \
-            default:                                                                                    \
-                return product<source, 12>(panel, columns, tile, result);                               \
-        }                                                                                               \
+// --- products of two unpacked panels with a tile -----------------------------------------------------------
+
+// A processor that multiplies two vectors per cycle loads no more than two, and every quad of a token is a
+// load. With two panels it is used twice. Half of a large tile's tokens at a time leave registers for that.
+template <int kTile>
+constexpr int kHalf = kTile > 6 ? kTile / 2 : kTile;
+
+// Sums of both panels for T tokens.
+template <typename Sub, int T>
+struct PairOfSubs {
+    Sub sub[2][T];
+
+    [[gnu::always_inline]] void start(int t, std::int32_t bias)
+    {
+        sub[0][t].start(bias);
+        sub[1][t].start(bias);
+    }
+    [[gnu::always_inline]] void dot(B first, B second, const std::int32_t* activations)
+    {
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) {
+            sub[0][t].dot(first, activations[t]);
+            sub[1][t].dot(second, activations[t]);
+        }
+    }
+};
+
+// Results of both panels for T tokens from the tile's `first` on.
+template <int T>
+struct PairOfResults {
+    const TileResult of[2];
+
+    PairOfResults(const TileResult& tile, int first)
+        : of{{tile.row(first), tile.stride, tile.past_caches},
+             {tile.row(first) + kPanelRows, tile.stride, tile.past_caches}}
+    {
+    }
+    [[gnu::always_inline]] void start(F (&acc)[2][T]) const
+    {
+        start_tile(acc[0], of[0]);
+        start_tile(acc[1], of[1]);
+    }
+    [[gnu::always_inline]] void store(const F (&acc)[2][T]) const
+    {
+        store_tile(acc[0], of[0]);
+        store_tile(acc[1], of[1]);
+    }
+};
+
+template <typename Source, int kTile>
+void pair_32(const std::uint8_t* panels, std::size_t columns, const ActTile& tile, const TileResult& result)
+{
+    constexpr int T = kHalf<kTile>;
+    const std::size_t blocks = columns / 32;
+    for (int first = 0; first < kTile; first += T) {
+        const PairOfResults<T> results(result, first);
+        const std::int32_t* quads = tile.quads + first;
+        const std::int32_t* bias = tile.bias + first;
+        const float* scales = tile.scales + first;
+        F acc[2][T];
+        results.start(acc);
+        for (std::size_t b = 0; b < blocks; ++b) {
+            Source source[2];
+            source[0].block(panels + b * Source::kBytes);
+            source[1].block(panels + (blocks + b) * Source::kBytes);
+            PairOfSubs<Lanes::Sub<Source::kMaxWeight>, T> pair;
+            JIPHYEON_UNROLL(12)
+            for (int t = 0; t < T; ++t)
+                pair.start(t, Source::kBias == kNoBias ? 0 : bias[Source::kBias * kTile + t]);
+            JIPHYEON_UNROLL(8)
+            for (int q = 0; q < 8; ++q) pair.dot(source[0].quad(q), source[1].quad(q), quads + q * kTile);
+            JIPHYEON_UNROLL(2)
+            for (int p = 0; p < 2; ++p) {
+                const F scale = source[p].scale();
+                JIPHYEON_UNROLL(12)
+                for (int t = 0; t < T; ++t) {
+                    F value = Lanes::mul(scale, Lanes::to_float(pair.sub[p][t].finish()));
+                    if constexpr (Source::kMinimum) {
+                        const F sum = Lanes::set1(static_cast<float>(bias[kSums * kTile + t]));
+                        value = Lanes::fma(source[p].minimum(), sum, value);
+                    }
+                    acc[p][t] = Lanes::fma(Lanes::set1(scales[t]), value, acc[p][t]);
+                }
+            }
+            quads += 8 * kTile;
+            bias += kBiasRows32 * kTile;
+            scales += kTile;
+        }
+        results.store(acc);
+    }
+}
+
+template <typename Source, int kTile>
+void pair_k(const std::uint8_t* panels, std::size_t columns, const ActTile& tile, const TileResult& result)
+{
+    constexpr int T = kHalf<kTile>;
+    constexpr int kSums16 = Source::kSubQuads / 4;  // of a sub-block
+    const std::size_t blocks = columns / 256;
+    for (int first = 0; first < kTile; first += T) {
+        const PairOfResults<T> results(result, first);
+        const std::int32_t* quads = tile.quads + first;
+        const std::int32_t* bias = tile.bias + first;
+        const std::int32_t* pairs = tile.pairs + first;
+        const float* scales = tile.scales + first;
+        F acc[2][T];
+        results.start(acc);
+        for (std::size_t b = 0; b < blocks; ++b) {
+            Source source[2];
+            source[0].block(panels + b * Source::kBytes);
+            source[1].block(panels + (blocks + b) * Source::kBytes);
+            I total[2][T];
+            JIPHYEON_UNROLL(12)
+            for (int t = 0; t < T; ++t) total[0][t] = total[1][t] = Lanes::zero_int();
+            for (int j = 0; j < Source::kSubBlocks; ++j) {
+                PairOfSubs<Lanes::Sub<Source::kMaxWeight>, T> pair;
+                JIPHYEON_UNROLL(12)
+                for (int t = 0; t < T; ++t) {
+                    const std::int32_t sum = kSums16 == 1 ? bias[t] : bias[t] + bias[kTile + t];
+                    pair.start(t, Source::kBiasFactor == 0 ? 0 : Source::kBiasFactor * sum);
+                }
+                JIPHYEON_UNROLL(8)
+                for (int q = 0; q < Source::kSubQuads; ++q)
+                    pair.dot(source[0].quad(j, q), source[1].quad(j, q), quads + q * kTile);
+                JIPHYEON_UNROLL(2)
+                for (int p = 0; p < 2; ++p) {
+                    const I scale = source[p].sub_scale(j);
+                    JIPHYEON_UNROLL(12)
+                    for (int t = 0; t < T; ++t) {
+                        const I scaled = Lanes::mul_int(pair.sub[p][t].finish(), scale);
+                        total[p][t] = Lanes::add_int(total[p][t], scaled);
+                    }
+                }
+                quads += Source::kSubQuads * kTile;
+                bias += kSums16 * kTile;
+            }
+            JIPHYEON_UNROLL(2)
+            for (int p = 0; p < 2; ++p) add_block<kTile>(acc[p], source[p], scales, total[p], pairs);
+            pairs += 4 * kTile;
+            scales += kTile;
+        }
+        results.store(acc);
+    }
+}
+
+#define JIPHYEON_BY_TOKENS(product, source)                                                              \
+    [](const std::uint8_t* panels, std::size_t columns, const ActTile& tile, const TileResult& result) { \
+        switch (tile.tokens) {                                                                           \
+            case 1:                                                                                      \
+                return product<source, 1>(panels, columns, tile, result);                                \
+            case 2:                                                                                      \
+                return product<source, 2>(panels, columns, tile, result);                                \
+            case 3:                                                                                      \
+                return product<source, 3>(panels, columns, tile, result);                                \
+            case 4:                                                                                      \
+                return product<source, 4>(panels, columns, tile, result);                                \
+            case 6:                                                                                      \
+                return product<source, 6>(panels, columns, tile, result);                                \
+            case 8:                                                                                      \
+                return product<source, 8>(panels, columns, tile, result);                                \
+            default:                                                                                     \
+                return product<source, 12>(panels, columns, tile, result);                               \
+        }                                                                                                \
     }
 
 // --- the table by type -------------------------------------------------------------------------------------
@@ -636,15 +753,15 @@ template <typename Source>
 constexpr TypeKernels kernels_32()
 {
     using Unpacked = Unpacked32Of<Source>;
-    return {JIPHYEON_BY_TOKENS(product_32, Source), JIPHYEON_BY_TOKENS(product_32, Unpacked),
-            unpack_32<Source>, 8 * Unpacked::kBytes};
+    return {JIPHYEON_BY_TOKENS(product_32, Source), JIPHYEON_BY_TOKENS(pair_32, Unpacked), unpack_32<Source>,
+            8 * Unpacked::kBytes};
 }
 
 template <typename Source>
 constexpr TypeKernels kernels_k()
 {
     using Unpacked = UnpackedKOf<Source>;
-    return {JIPHYEON_BY_TOKENS(product_k, Source), JIPHYEON_BY_TOKENS(product_k, Unpacked), unpack_k<Source>,
+    return {JIPHYEON_BY_TOKENS(product_k, Source), JIPHYEON_BY_TOKENS(pair_k, Unpacked), unpack_k<Source>,
             Unpacked::kBytes};
 }
 
@@ -666,8 +783,8 @@ constexpr void set_products(Kernels& kernels)
     set(TensorType::q4_k, kernels_k<SourceK<false>>());
     set(TensorType::q5_k, kernels_k<SourceK<true>>());
     set(TensorType::iq4_xs, kernels_k<SourceIQ4XS>());
-    set(TensorType::q6_k, {JIPHYEON_BY_TOKENS(product_6k, SourceQ6K),
-                           JIPHYEON_BY_TOKENS(product_6k, Unpacked6K), unpack_6k, Unpacked6K::kBytes});
+    set(TensorType::q6_k, {JIPHYEON_BY_TOKENS(product_6k, SourceQ6K), JIPHYEON_BY_TOKENS(pair_k, Unpacked6K),
+                           unpack_6k, Unpacked6K::kBytes});
 }
 
 }  // namespace

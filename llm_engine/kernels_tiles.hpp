@@ -146,8 +146,8 @@ template <int kPair>
 }
 
 template <typename Source, int T>
-void product_tiles(const std::uint8_t* panel, std::size_t columns, const ActTile& tile,
-                   const TileResult& result)
+void product_of_panel(const std::uint8_t* panel, std::size_t columns, const ActTile& tile,
+                      const TileResult& result)
 {
     const std::size_t blocks = columns / 256;
     alignas(64) TileSums sums[2];  // of even and odd blocks
@@ -180,11 +180,19 @@ void product_tiles(const std::uint8_t* panel, std::size_t columns, const ActTile
     store_tile(acc, result);
 }
 
+template <typename Source, int T>
+void product_tiles(const std::uint8_t* panels, std::size_t columns, const ActTile& tile, TileResult result)
+{
+    product_of_panel<Source, T>(panels, columns, tile, result);
+    result.out += kPanelRows;
+    product_of_panel<Source, T>(panels + columns / 256 * Source::kBytes, columns, tile, result);
+}
+
 template <typename Source>
 constexpr void set_tile_product(TypeKernels& type, void (*unpack)(const std::uint8_t* panel,
                                                                   std::size_t columns, std::uint8_t* out))
 {
-    type.product_unpacked = JIPHYEON_BY_TOKENS(product_tiles, Source);
+    type.product_pair = JIPHYEON_BY_TOKENS(product_tiles, Source);
     type.unpack = unpack;
     type.unpacked_bytes_per_256 = Source::kBytes;
 }

@@ -386,48 +386,89 @@ std::uint8_t* UnpackSpace::get(unsigned thread, std::size_t bytes)
     return buffer.data();
 }
 
+namespace {
+
+// The share of a thread in one product: two panels at a time where they are unpacked, else one.
+class ProductShare {
+public:
+    ProductShare(const Kernels& kernels, const Activations& activations, const Product& product, bool direct)
+        : activations_(activations),
+          product_(product),
+          matrix_(*product.matrix),
+          type_(kernels.of(matrix_.type())),
+          form_(act_form(matrix_.type())),
+          together_(direct || type_.unpack == nullptr ? 1 : 2)
+    {
+    }
+
+    std::size_t units() const { return (matrix_.panels() + together_ - 1) / together_; }
+
+    void multiply(std::size_t unit, UnpackSpace& space, unsigned thread, bool past_caches) const
+    {
+        const std::size_t first = unit * together_;
+        const bool unpacks = first + 2 <= matrix_.panels() && together_ == 2;
+        const std::uint8_t* panels = matrix_.panel(first);
+        if (unpacks) panels = unpack_pair(first, space, thread);
+        const TileProduct compute = unpacks ? type_.product_pair : type_.product;
+        float* const out = product_.out + first * kPanelRows;
+        for (std::size_t t = 0; t < activations_.tiles(); ++t) {
+            if (unpacks) prefetch_next(first + 2, t);
+            compute(panels, matrix_.columns(), activations_.tile(t, form_),
+                    {out + activations_.tile_first(t) * product_.stride, product_.stride, past_caches});
+        }
+    }
+
+private:
+    const std::uint8_t* unpack_pair(std::size_t first, UnpackSpace& space, unsigned thread) const
+    {
+        const std::size_t bytes = matrix_.columns() / 32 * type_.unpacked_bytes_per_256 / 8;
+        std::uint8_t* const unpacked = space.get(thread, 2 * bytes);
+        type_.unpack(matrix_.panel(first), matrix_.columns(), unpacked);
+        type_.unpack(matrix_.panel(first + 1), matrix_.columns(), unpacked + bytes);
+        return unpacked;
+    }
+    // What will be unpacked next comes from memory while tile t is multiplied.
+    void prefetch_next(std::size_t first, std::size_t t) const
+    {
+        const std::size_t count = std::min<std::size_t>(2, matrix_.panels() - first);
+        prefetch_part(matrix_.panel(first), count * matrix_.panel_bytes(), t, activations_.tiles());
+    }
+
+    const Activations& activations_;
+    const Product& product_;
+    const Matrix& matrix_;
+    const TypeKernels& type_;
+    const ActForm form_;
+    const std::size_t together_;
+};
+
+}  // namespace
+
 void multiply(ThreadPool& pool, const Kernels& kernels, UnpackSpace& space, const Activations& activations,
               std::span<const Product> products)
 {
-    std::size_t panels = 0;
-    for (const Product& product : products) panels += product.matrix->panels();
     const bool direct = activations.tokens() <= kDirectTokens;
-    const bool past_caches = activations.tokens() * panels * kPanelRows > kCachedResults;
-    const std::vector<std::size_t> pieces = shrinking_pieces(panels, pool.threads());
+    std::size_t units = 0;
+    std::size_t rows = 0;
+    for (const Product& product : products) {
+        units += ProductShare(kernels, activations, product, direct).units();
+        rows += product.matrix->padded_rows();
+    }
+    const bool past_caches = activations.tokens() * rows > kCachedResults;
+    const std::vector<std::size_t> pieces = shrinking_pieces(units, pool.threads());
     const bool tiles = !direct && kernels.has_tiles();
 
     pool.run(pieces.size() - 1, 1, [&](std::size_t from_piece, std::size_t to_piece, unsigned thread) {
         const std::size_t begin = pieces[from_piece];
         const std::size_t end = pieces[to_piece];
         if (tiles) kernels.enter_tiles();
-        std::size_t first = 0;  // number of the first panel of `product`
+        std::size_t first = 0;  // number of the first unit of `product`
         for (const Product& product : products) {
-            const Matrix& m = *product.matrix;
-            const TypeKernels& type = kernels.of(m.type());
-            const ActForm form = act_form(m.type());
-            const std::size_t from = std::max(begin, first);
-            const std::size_t to = std::min(end, first + m.panels());
-            for (std::size_t p = from; p < to; ++p) {
-                const std::uint8_t* panel = m.panel(p - first);
-                TileProduct compute = type.product;
-                const bool unpacks = !direct && type.unpack != nullptr;
-                if (unpacks) {
-                    std::uint8_t* const unpacked =
-                        space.get(thread, m.columns() / 32 * type.unpacked_bytes_per_256 / 8);
-                    type.unpack(panel, m.columns(), unpacked);
-                    panel = unpacked;
-                    compute = type.product_unpacked;
-                }
-                float* const out = product.out + (p - first) * kPanelRows;
-                for (std::size_t t = 0; t < activations.tiles(); ++t) {
-                    if (unpacks && p + 1 - first < m.panels()) {
-                        prefetch_part(m.panel(p + 1 - first), m.panel_bytes(), t, activations.tiles());
-                    }
-                    compute(panel, m.columns(), activations.tile(t, form),
-                            {out + activations.tile_first(t) * product.stride, product.stride, past_caches});
-                }
-            }
-            first += m.panels();
+            const ProductShare share(kernels, activations, product, direct);
+            const std::size_t past = first + share.units();
+            for (std::size_t unit = std::max(begin, first); unit < std::min(end, past); ++unit)
+                share.multiply(unit - first, space, thread, past_caches);
+            first = past;
         }
         if (tiles) kernels.leave_tiles();
     });

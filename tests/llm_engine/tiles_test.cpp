@@ -190,7 +190,7 @@ TEST(ProductByTiles, ExtremeWeightsAndActivationsDoNotOverflow)
 {
     for (const TensorType type : kTypes) {
         for (const int fill : {0x00, 0x0f, 0x1f, 0x70, 0x7f, 0x80, 0x88, 0xf0, 0xff}) {
-            const OneMatrix matrix(type, 16, 512, static_cast<std::uint8_t>(fill));
+            const OneMatrix matrix(type, 32, 512, static_cast<std::uint8_t>(fill));
             std::vector<float> x(37 * 512);
             for (std::size_t i = 0; i < x.size(); ++i) {
                 const std::size_t token = i / 512;
@@ -208,7 +208,7 @@ TEST(ProductByTiles, EveryColumnMeetsItsOwnActivation)
 {
     constexpr std::size_t kColumns = 512;
     for (const TensorType type : kTypes) {
-        const OneMatrix matrix(type, 16, kColumns);
+        const OneMatrix matrix(type, 32, kColumns);
         for (std::size_t first = 0; first < kColumns; first += 64) {
             std::vector<float> x(64 * kColumns);
             for (std::size_t t = 0; t < 64; ++t)
@@ -241,7 +241,7 @@ TEST(ProductByTiles, PanelsAreUnpackedAsInPlainCode)
 
 TEST(ProductByTiles, TilesAreGivenUpAfterwards)
 {
-    const OneMatrix matrix(TensorType::q4_k, 16, 256);
+    const OneMatrix matrix(TensorType::q4_k, 32, 256);
     matrix.times(std::vector<float>(40 * 256, 1.0f), kernels_emulated_tiles());
     EXPECT_THROW(EmulatedTiles::zero<0>(), std::logic_error);
 }
