@@ -582,7 +582,7 @@ void product_plain(const std::uint8_t* panel, std::size_t columns, const ActTile
 // A processor that multiplies two vectors per cycle loads no more than two, and every quad of a token is a
 // load. With two panels it is used twice. Half of a large tile's tokens at a time leave registers for that.
 template <int kTile>
-constexpr int kHalf = kTile > 6 ? kTile / 2 : kTile;
+constexpr int kAtOnce = kTile > 6 ? kTile / 2 : kTile;
 
 // Sums of both panels for T tokens.
 template <typename Sub, int T>
@@ -629,7 +629,7 @@ struct PairOfResults {
 template <typename Source, int kTile>
 void pair_32(const std::uint8_t* panels, std::size_t columns, const ActTile& tile, const TileResult& result)
 {
-    constexpr int T = kHalf<kTile>;
+    constexpr int T = kAtOnce<kTile>;
     const std::size_t blocks = columns / 32;
     for (int first = 0; first < kTile; first += T) {
         const PairOfResults<T> results(result, first);
@@ -672,7 +672,7 @@ void pair_32(const std::uint8_t* panels, std::size_t columns, const ActTile& til
 template <typename Source, int kTile>
 void pair_k(const std::uint8_t* panels, std::size_t columns, const ActTile& tile, const TileResult& result)
 {
-    constexpr int T = kHalf<kTile>;
+    constexpr int T = kAtOnce<kTile>;
     constexpr int kSums16 = Source::kSubQuads / 4;  // of a sub-block
     const std::size_t blocks = columns / 256;
     for (int first = 0; first < kTile; first += T) {

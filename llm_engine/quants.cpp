@@ -427,11 +427,15 @@ private:
         type_.unpack(matrix_.panel(first + 1), matrix_.columns(), unpacked + bytes);
         return unpacked;
     }
-    // What will be unpacked next comes from memory while tile t is multiplied.
-    void prefetch_next(std::size_t first, std::size_t t) const
+    // What will be unpacked next comes from memory while the last tiles are multiplied: sooner, activations
+    // would push it out of the cache again.
+    void prefetch_next(std::size_t first, std::size_t tile) const
     {
+        const std::size_t tiles = std::min<std::size_t>(16, activations_.tiles());
+        const std::size_t before = activations_.tiles() - tiles;
+        if (tile < before) return;
         const std::size_t count = std::min<std::size_t>(2, matrix_.panels() - first);
-        prefetch_part(matrix_.panel(first), count * matrix_.panel_bytes(), t, activations_.tiles());
+        prefetch_part(matrix_.panel(first), count * matrix_.panel_bytes(), tile - before, tiles);
     }
 
     const Activations& activations_;
