@@ -401,6 +401,32 @@ template <int kTile, int T, typename Source>
     for (int t = 0; t < T; ++t) acc[t] = Lanes::fma(Lanes::set1(scales[t]), value[t], acc[t]);
 }
 
+// The same of a block of 32 columns, of which `sub` is the sum; its minimum counts as often as the sum of the
+// activations, a row of the bias.
+template <int kTile, int T, typename Source, typename Sub>
+[[gnu::always_inline]] inline void add_block_32(F (&acc)[T], const Source& source, const float* scales,
+                                                const Sub (&sub)[T], const std::int32_t* bias)
+{
+    const F scale = source.scale();
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) {
+        F value = Lanes::mul(scale, Lanes::to_float(sub[t].finish()));
+        if constexpr (Source::kMinimum) {
+            const F sum = Lanes::set1(static_cast<float>(bias[kSums * kTile + t]));
+            value = Lanes::fma(source.minimum(), sum, value);
+        }
+        acc[t] = Lanes::fma(Lanes::set1(scales[t]), value, acc[t]);
+    }
+}
+
+// total += the sums of a sub-block times its scale.
+template <int T, typename Sub>
+[[gnu::always_inline]] inline void add_sub_block(I (&total)[T], const Sub (&sub)[T], I scale)
+{
+    JIPHYEON_UNROLL(12)
+    for (int t = 0; t < T; ++t) total[t] = Lanes::add_int(total[t], Lanes::mul_int(sub[t].finish(), scale));
+}
+
 template <typename Source, int T>
 void product_32(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, const TileResult& result)
 {
@@ -425,16 +451,7 @@ void product_32(const std::uint8_t* panel, std::size_t columns, const ActTile& t
         dot_tile<T>(sub, source.template quad<5>(), quads + 5 * T);
         dot_tile<T>(sub, source.template quad<6>(), quads + 6 * T);
         dot_tile<T>(sub, source.template quad<7>(), quads + 7 * T);
-        const F scale = source.scale();
-        JIPHYEON_UNROLL(12)
-        for (int t = 0; t < T; ++t) {
-            F value = Lanes::mul(scale, Lanes::to_float(sub[t].finish()));
-            if constexpr (Source::kMinimum) {
-                const F sum = Lanes::set1(static_cast<float>(bias[kSums * T + t]));
-                value = Lanes::fma(source.minimum(), sum, value);
-            }
-            acc[t] = Lanes::fma(Lanes::set1(scales[t]), value, acc[t]);
-        }
+        add_block_32<T>(acc, source, scales, sub, bias);
         quads += 8 * T;
         bias += kBiasRows32 * T;
         scales += T;
@@ -460,9 +477,7 @@ template <int kHigh, int T, typename Source>
     dot_tile<T>(sub, source.template quad<kHigh, 5>(chunk), quads + 5 * T);
     dot_tile<T>(sub, source.template quad<kHigh, 6>(chunk), quads + 6 * T);
     dot_tile<T>(sub, source.template quad<kHigh, 7>(chunk), quads + 7 * T);
-    const I scale = source.sub_scale(2 * chunk + kHigh);
-    JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) total[t] = Lanes::add_int(total[t], Lanes::mul_int(sub[t].finish(), scale));
+    add_sub_block(total, sub, source.sub_scale(2 * chunk + kHigh));
 }
 
 template <typename Source, int T>
@@ -517,11 +532,7 @@ void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& t
             dot_tile<T>(sub, source.template quad<1>(j), quads + 1 * T);
             dot_tile<T>(sub, source.template quad<2>(j), quads + 2 * T);
             dot_tile<T>(sub, source.template quad<3>(j), quads + 3 * T);
-            const I scale = source.sub_scale(j);
-            JIPHYEON_UNROLL(12)
-            for (int t = 0; t < T; ++t) {
-                total[t] = Lanes::add_int(total[t], Lanes::mul_int(sub[t].finish(), scale));
-            }
+            add_sub_block(total, sub, source.sub_scale(j));
             quads += 4 * T;
             bias += T;
         }
@@ -584,6 +595,15 @@ void product_plain(const std::uint8_t* panel, std::size_t columns, const ActTile
 template <int kTile>
 constexpr int kAtOnce = kTile > 6 ? kTile / 2 : kTile;
 
+// Block b of both panels, which have so many.
+template <typename Source>
+[[gnu::always_inline]] inline void set_blocks(Source (&source)[2], const std::uint8_t* panels,
+                                              std::size_t blocks, std::size_t b)
+{
+    source[0].block(panels + b * Source::kBytes);
+    source[1].block(panels + (blocks + b) * Source::kBytes);
+}
+
 // Sums of both panels for T tokens.
 template <typename Sub, int T>
 struct PairOfSubs {
@@ -640,8 +660,7 @@ void pair_32(const std::uint8_t* panels, std::size_t columns, const ActTile& til
         results.start(acc);
         for (std::size_t b = 0; b < blocks; ++b) {
             Source source[2];
-            source[0].block(panels + b * Source::kBytes);
-            source[1].block(panels + (blocks + b) * Source::kBytes);
+            set_blocks(source, panels, blocks, b);
             PairOfSubs<Lanes::Sub<Source::kMaxWeight>, T> pair;
             JIPHYEON_UNROLL(12)
             for (int t = 0; t < T; ++t)
@@ -649,18 +668,7 @@ void pair_32(const std::uint8_t* panels, std::size_t columns, const ActTile& til
             JIPHYEON_UNROLL(8)
             for (int q = 0; q < 8; ++q) pair.dot(source[0].quad(q), source[1].quad(q), quads + q * kTile);
             JIPHYEON_UNROLL(2)
-            for (int p = 0; p < 2; ++p) {
-                const F scale = source[p].scale();
-                JIPHYEON_UNROLL(12)
-                for (int t = 0; t < T; ++t) {
-                    F value = Lanes::mul(scale, Lanes::to_float(pair.sub[p][t].finish()));
-                    if constexpr (Source::kMinimum) {
-                        const F sum = Lanes::set1(static_cast<float>(bias[kSums * kTile + t]));
-                        value = Lanes::fma(source[p].minimum(), sum, value);
-                    }
-                    acc[p][t] = Lanes::fma(Lanes::set1(scales[t]), value, acc[p][t]);
-                }
-            }
+            for (int p = 0; p < 2; ++p) add_block_32<kTile>(acc[p], source[p], scales, pair.sub[p], bias);
             quads += 8 * kTile;
             bias += kBiasRows32 * kTile;
             scales += kTile;
@@ -685,8 +693,7 @@ void pair_k(const std::uint8_t* panels, std::size_t columns, const ActTile& tile
         results.start(acc);
         for (std::size_t b = 0; b < blocks; ++b) {
             Source source[2];
-            source[0].block(panels + b * Source::kBytes);
-            source[1].block(panels + (blocks + b) * Source::kBytes);
+            set_blocks(source, panels, blocks, b);
             I total[2][T];
             JIPHYEON_UNROLL(12)
             for (int t = 0; t < T; ++t) total[0][t] = total[1][t] = Lanes::zero_int();
@@ -701,14 +708,7 @@ void pair_k(const std::uint8_t* panels, std::size_t columns, const ActTile& tile
                 for (int q = 0; q < Source::kSubQuads; ++q)
                     pair.dot(source[0].quad(j, q), source[1].quad(j, q), quads + q * kTile);
                 JIPHYEON_UNROLL(2)
-                for (int p = 0; p < 2; ++p) {
-                    const I scale = source[p].sub_scale(j);
-                    JIPHYEON_UNROLL(12)
-                    for (int t = 0; t < T; ++t) {
-                        const I scaled = Lanes::mul_int(pair.sub[p][t].finish(), scale);
-                        total[p][t] = Lanes::add_int(total[p][t], scaled);
-                    }
-                }
+                for (int p = 0; p < 2; ++p) add_sub_block(total[p], pair.sub[p], source[p].sub_scale(j));
                 quads += Source::kSubQuads * kTile;
                 bias += kSums16 * kTile;
             }
