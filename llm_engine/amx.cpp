@@ -54,14 +54,10 @@ public:
         for (float& x : x_) x = static_cast<float>(random_() % 1024) - 512.0f;
     }
 
-    // Rounds the tokens as `kernels` want them, for what follows.
-    void prepare(const Kernels& kernels)
+    AlignedVector<float> run(const Kernels& kernels)
     {
         activations_.shape(tokens_, matrix_.columns(), false, false, true);
         activations_.fill(kernels, pool_, x_.data(), matrix_.columns());
-    }
-    AlignedVector<float> run(const Kernels& kernels)
-    {
         AlignedVector<float> out(tokens_ * matrix_.padded_rows());
         const Product product{&matrix_, out.data(), matrix_.padded_rows()};
         multiply(pool_, kernels, space_, activations_, {&product, 1});
@@ -97,8 +93,7 @@ private:
 bool tiles_compute_the_same()
 {
     for (const TensorType type : {TensorType::q4_k, TensorType::q5_k, TensorType::q6_k, TensorType::iq4_xs}) {
-        Trial trial(type, 32, 768, 59);  // two panels; tiles of 12, 8 and 3 tokens
-        trial.prepare(kKernelsAmx);
+        Trial trial(type, 48, 768, 59);  // a pair of panels and one alone; a whole step and a part of one
         const AlignedVector<float> by_tiles = trial.run(kKernelsAmx);
         const AlignedVector<float> by_vectors = trial.run(kKernelsAvx512);
         if (std::memcmp(by_tiles.data(), by_vectors.data(), by_tiles.size() * sizeof(float)) != 0)
@@ -119,9 +114,7 @@ bool runs_amx()
 bool amx_is_faster()
 {
     using Clock = std::chrono::steady_clock;
-    // Unpacked panels and tokens of a usual size fit a second-level cache of 2 MiB.
     Trial trial(TensorType::q4_k, 64, 2048, 240);
-    trial.prepare(kKernelsAmx);
     // In turns, as other work comes and goes; the least time is that with the least of it.
     std::array<Clock::duration, 2> least = {Clock::duration::max(), Clock::duration::max()};
     for (int round = 0; round < 8; ++round) {

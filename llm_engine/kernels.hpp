@@ -30,9 +30,9 @@
 // weight vector meets 12 broadcasts. The number of tokens, of tiles and of threads decides who computes an
 // output, never how. With few tokens weights are unpacked in registers (decoding then runs at the speed of
 // memory), with many once per panel, two panels at a time, into a buffer in the second-level cache: there
-// a broadcast meets two weight vectors. A last panel that has no second is used as stored. With unpacked
-// panels tiles take part: AMX differs from AVX-512 only in their products, of the types with a scale per 256
-// (kernels_tiles.hpp).
+// a broadcast meets two weight vectors. A last panel that has no second is used as stored. AMX differs from
+// AVX-512 only where there are many tokens and a scale per 256 (kernels_tiles.hpp): there the products go by
+// blocks of columns, each with all tokens.
 //
 // Attention goes over fixed chunks of 256 positions counted from position 0. A chunk gives its own maximum,
 // sum and weighted values; chunks are merged in ascending order, by whichever thread. Keys of a chunk lie
@@ -61,6 +61,7 @@ namespace jiphyeon {
 
 inline constexpr std::size_t kPanelRows = 16;
 inline constexpr std::size_t kTileTokens = 12;
+inline constexpr std::size_t kBlockTokens = 32;
 inline constexpr std::size_t kChunkPositions = 256;
 inline constexpr std::size_t kAttendQueries = 12;
 inline constexpr std::size_t kHeadSizeMax = 1024;
@@ -84,9 +85,6 @@ struct ActTile {
     // per_256: [blocks][16][T], -32 times the sums of 16 columns.
     const std::int32_t* bias = nullptr;
     const std::int32_t* pairs = nullptr;  // per_256: [blocks][4][T], the sums of two 32s as two int16
-    // per_256, for tile registers only: [blocks][T][256], the bytes by token. kTileTokens rows can be read
-    // from any block on.
-    const std::int8_t* rows = nullptr;
 };
 // The same arrays, to be written.
 struct ActTileOut {
@@ -95,7 +93,23 @@ struct ActTileOut {
     float* scales = nullptr;
     std::int32_t* bias = nullptr;
     std::int32_t* pairs = nullptr;
-    std::int8_t* rows = nullptr;  // nullptr: not wanted
+};
+
+// For tile registers the activations per 256 lie by block of columns: of one block those of all tokens, whose
+// number is rounded up to a multiple of kBlockTokens. What the added ones hold does not matter.
+struct ActBlock {
+    std::size_t tokens = 0;
+    const std::int8_t* rows = nullptr;    // [tokens / 16][4][16][64]: 64 columns of 16 tokens lie together
+    const float* scales = nullptr;        // [tokens]
+    const std::int32_t* pairs = nullptr;  // [tokens / kBlockTokens][4][kBlockTokens], as in ActTile
+};
+// Where a token's part of its first block goes; those of the other blocks lie as many blocks of `tokens`
+// behind.
+struct ActBlockOut {
+    std::size_t tokens = 0;
+    std::int8_t* rows = nullptr;
+    float* scales = nullptr;
+    std::int32_t* pairs = nullptr;
 };
 
 // Where the products of panels with a tile go: 16 floats of each panel for token t at row(t).
@@ -106,6 +120,16 @@ struct TileResult {
     float* row(int t) const { return out + static_cast<std::size_t>(t) * stride; }
 };
 
+// The products of one type by tile registers, a block of 256 columns at a time, of one or two panels. Their
+// sums lie by steps of kBlockTokens tokens: [tokens / kBlockTokens][panels][kBlockTokens][16].
+struct TileKernels {
+    std::size_t block_bytes = 0;  // of what `unpack` makes of a block of a panel
+    void (*unpack)(const std::uint8_t* block, std::uint8_t* out) = nullptr;
+    // `blocks`: of so many panels, unpacked one behind the other. first: the sums begin with this block.
+    void (*add)(const std::uint8_t* blocks, std::size_t panels, const ActBlock& tokens, bool first,
+                float* sums) = nullptr;
+};
+
 // One type's products of panels with a tile. tile_tokens(): the sizes a tile may have.
 using TileProduct = void (*)(const std::uint8_t* panels, std::size_t columns, const ActTile& tile,
                              const TileResult& result);
@@ -114,6 +138,7 @@ struct TypeKernels {
     TileProduct product_pair = nullptr;  // of two that `unpack` wrote one behind the other
     void (*unpack)(const std::uint8_t* panel, std::size_t columns, std::uint8_t* out) = nullptr;
     std::size_t unpacked_bytes_per_256 = 0;
+    TileKernels tiles{};  // empty where the kernels have none for the type
 };
 
 // A chunk's share of attention for T queries of one key/value head.
@@ -142,6 +167,8 @@ struct Kernels {
     // Columns of a whole tile, whose tokens lie `stride` floats apart. columns: a multiple of 32, or 256.
     void (*quantize_32)(const float* x, std::size_t stride, std::size_t columns, const ActTileOut& out);
     void (*quantize_256)(const float* x, std::size_t stride, std::size_t columns, const ActTileOut& out);
+    // Of one token.
+    void (*quantize_blocks)(const float* x, std::size_t columns, const ActBlockOut& out);
 
     // n: a multiple of 16 everywhere. `out` may be `x`.
     void (*rms_norm)(const float* x, const float* weight, std::size_t n, float epsilon, float* out);
@@ -165,8 +192,12 @@ struct Kernels {
     void (*merge)(float* maximum, float* sum, float* out, float chunk_maximum, float chunk_sum,
                   const float* chunk_out, std::size_t head_size);
 
-    // Only where products of unpacked panels use tile registers, and read `rows`. A thread calls these before
-    // and after such products; between them its switches to other threads cost more.
+    // Only where there are TileKernels.
+    // The sums of panels, of two after two, each of `padded` tokens, to the results of the first `tokens`.
+    void (*take_sums)(const float* sums, std::size_t panels, std::size_t padded, std::size_t tokens,
+                      const TileResult& result) = nullptr;
+    // A thread calls these before and after their products; between them its switches to other threads cost
+    // more.
     void (*enter_tiles)() = nullptr;
     void (*leave_tiles)() = nullptr;
     bool has_tiles() const { return enter_tiles != nullptr; }

@@ -91,6 +91,15 @@ void quantize_32(const float* x, std::size_t stride, std::size_t columns, const 
     }
 }
 
+// The sums of 32 columns and of the next 32, given by 8, as two int16.
+std::int32_t pair_of_sums(const std::int64_t* of_8)
+{
+    const std::int64_t even = of_8[0] + of_8[1] + of_8[2] + of_8[3];
+    const std::int64_t odd = of_8[4] + of_8[5] + of_8[6] + of_8[7];
+    return static_cast<std::int32_t>((static_cast<std::uint32_t>(odd) << 16) |
+                                     (static_cast<std::uint32_t>(even) & 0xffffu));
+}
+
 void quantize_256(const float* x, std::size_t stride, std::size_t columns, const ActTileOut& out)
 {
     alignas(64) std::int8_t bytes[kTileTokens][256];
@@ -102,22 +111,28 @@ void quantize_256(const float* x, std::size_t stride, std::size_t columns, const
             out.scales[b * out.tokens + t] = round_block(from, 256, bytes[t]);
             std::int64_t of_8[32];
             for (std::size_t i = 0; i < 32; i += 4) Lanes::sums_of_8(bytes[t] + 8 * i, of_8 + i);
-            std::int32_t sums[16];
             for (std::size_t j = 0; j < 16; ++j) {
-                sums[j] = static_cast<std::int32_t>(of_8[2 * j] + of_8[2 * j + 1]);
-                out.bias[(b * kBiasRows256 + j) * out.tokens + t] = -32 * sums[j];
+                const auto sum = static_cast<std::int32_t>(of_8[2 * j] + of_8[2 * j + 1]);
+                out.bias[(b * kBiasRows256 + j) * out.tokens + t] = -32 * sum;
             }
-            for (std::size_t p = 0; p < 4; ++p) {
-                const std::int32_t even = sums[4 * p] + sums[4 * p + 1];
-                const std::int32_t odd = sums[4 * p + 2] + sums[4 * p + 3];
-                out.pairs[(b * 4 + p) * out.tokens + t] = static_cast<std::int32_t>(
-                    (static_cast<std::uint32_t>(odd) << 16) | (static_cast<std::uint32_t>(even) & 0xffffu));
-            }
+            for (std::size_t p = 0; p < 4; ++p)
+                out.pairs[(b * 4 + p) * out.tokens + t] = pair_of_sums(of_8 + 8 * p);
         }
         interleave_quads<256>(bytes, out.tokens, out.quads + 64 * b * out.tokens);
-        if (out.rows == nullptr) continue;
+    }
+}
+
+void quantize_blocks(const float* x, std::size_t columns, const ActBlockOut& out)
+{
+    for (std::size_t b = 0; b < columns / 256; ++b) {
+        alignas(64) std::int8_t bytes[256];
+        out.scales[b * out.tokens] = round_block(x + 256 * b, 256, bytes);
+        std::int64_t of_8[32];
+        for (std::size_t i = 0; i < 32; i += 4) Lanes::sums_of_8(bytes + 8 * i, of_8 + i);
+        std::int32_t* const pairs = out.pairs + 4 * b * out.tokens;
+        for (std::size_t p = 0; p < 4; ++p) pairs[p * kBlockTokens] = pair_of_sums(of_8 + 8 * p);
         std::int8_t* const rows = out.rows + 256 * b * out.tokens;
-        for (unsigned t = 0; t < out.tokens; ++t) __builtin_memcpy(rows + 256 * t, bytes[t], 256);
+        for (std::size_t i = 0; i < 4; ++i) __builtin_memcpy(rows + 1024 * i, bytes + 64 * i, 64);
     }
 }
 
@@ -516,6 +531,7 @@ constexpr Kernels make_kernels(Isa isa)
     set_products(k);
     k.quantize_32 = quantize_32;
     k.quantize_256 = quantize_256;
+    k.quantize_blocks = quantize_blocks;
     k.rms_norm = rms_norm;
     k.layer_norm = layer_norm;
     k.silu_multiply = silu_multiply;

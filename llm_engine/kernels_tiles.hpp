@@ -1,17 +1,20 @@
 // Products by tile registers, over the `Tiles` of the including file (tiles.hpp) and its `Lanes`: see
 // kernels_products.hpp. For the types with a scale per 256 columns; where there is one per 32, the integers
-// of a tile would have to become floats eight times as often, and VNNI is as fast.
+// of a tile would have to become floats eight times as often: those are left to VNNI.
 //
 // A tile has no place for the integer scales of sub-blocks, so unpacking multiplies them into the weights.
 // The products take at most 14 bits with their sign and lie in two planes of bytes, the low ones unsigned and
-// the high ones signed, 16 quads of a panel as the right side of one tile product, the bytes of 12 tokens as
+// the high ones signed, 16 quads of a panel as the right side of one tile product, the bytes of 16 tokens as
 // its left side. Per block of 256 columns 4 products of each plane give two sums for each output, and
 //     sum of the low plane + 256 * sum of the high plane
 // is the very integer that the other kernels find: both sums and the result stay below 2^28. What follows is
 // the same sequence of float operations.
 //
-// Tile products take long to end, so a block's floats are computed while the tiles are at the next block.
-// For that the blocks use two pairs of sums in turn, in registers and in memory.
+// Blocks of columns are the outer loop: the planes of a panel's block are unpacked into the first-level cache
+// and meet all tokens there, whose results so far are read and written again for every block.
+//
+// A step is one panel and 32 tokens: each loaded tile is used twice. Tile products take long to end, so the
+// floats of a step are computed while the tiles are at the next.
 #pragma once
 
 #include "tiles.hpp"
@@ -65,51 +68,50 @@ void unpack_planes_half(const Source& source, int chunk, std::uint8_t* out)
 }
 
 template <typename Source>
-void unpack_planes(const std::uint8_t* panel, std::size_t columns, std::uint8_t* out)
+void unpack_planes(const std::uint8_t* block, std::uint8_t* out)
 {
     Source source;
-    for (std::size_t b = 0; b < columns / 256; ++b, out += Planes<Source::kMinimum>::kBytes) {
-        source.block(panel + b * Source::kBytes);
-        for (int chunk = 0; chunk < 4; ++chunk) {
-            unpack_planes_half<0>(source, chunk, out);
-            unpack_planes_half<1>(source, chunk, out);
-        }
-        store_floats(out + 8192, source.scale());
-        if constexpr (Source::kMinimum) {
-            store_floats(out + 8256, source.minimum());
-            for (int p = 0; p < 4; ++p) store_ints(out + 8320 + p * 64, source.minima_pair(p));
-        }
+    source.block(block);
+    for (int chunk = 0; chunk < 4; ++chunk) {
+        unpack_planes_half<0>(source, chunk, out);
+        unpack_planes_half<1>(source, chunk, out);
+    }
+    store_floats(out + 8192, source.scale());
+    if constexpr (Source::kMinimum) {
+        store_floats(out + 8256, source.minimum());
+        for (int p = 0; p < 4; ++p) store_ints(out + 8320 + p * 64, source.minima_pair(p));
     }
 }
 
-void unpack_planes_6k(const std::uint8_t* panel, std::size_t columns, std::uint8_t* out)
+void unpack_planes_6k(const std::uint8_t* block, std::uint8_t* out)
 {
     SourceQ6K source;
-    for (std::size_t b = 0; b < columns / 256; ++b, out += Planes<false>::kBytes) {
-        source.block(panel + b * SourceQ6K::kBytes);
-        for (int j = 0; j < 16; ++j) {
-            const I scale = source.sub_scale(j);
-            store_planes<SourceQ6K>(out, 4 * j + 0, source.quad<0>(j), scale);
-            store_planes<SourceQ6K>(out, 4 * j + 1, source.quad<1>(j), scale);
-            store_planes<SourceQ6K>(out, 4 * j + 2, source.quad<2>(j), scale);
-            store_planes<SourceQ6K>(out, 4 * j + 3, source.quad<3>(j), scale);
-        }
-        store_floats(out + 8192, source.scale());
+    source.block(block);
+    for (int j = 0; j < 16; ++j) {
+        const I scale = source.sub_scale(j);
+        store_planes<SourceQ6K>(out, 4 * j + 0, source.quad<0>(j), scale);
+        store_planes<SourceQ6K>(out, 4 * j + 1, source.quad<1>(j), scale);
+        store_planes<SourceQ6K>(out, 4 * j + 2, source.quad<2>(j), scale);
+        store_planes<SourceQ6K>(out, 4 * j + 3, source.quad<3>(j), scale);
     }
+    store_floats(out + 8192, source.scale());
 }
 
-// Registers 0 to 3 hold sums (2 * pair + plane), 4 tokens, 5 and 6 weights.
+// Registers 0 to 3 hold sums (2 * half of the tokens + plane), 4 and 5 the tokens, 6 and 7 the weights.
 constexpr int kTokens = 4;
-constexpr int kLowWeights = 5;
-constexpr int kHighWeights = 6;
+constexpr int kMoreTokens = 5;
+constexpr int kLowWeights = 6;
+constexpr int kHighWeights = 7;
+constexpr int kTileRows = 16;
+constexpr int kLanes = 16;
+constexpr std::size_t kStepSums = kBlockTokens * kPanelRows;
+static_assert(kBlockTokens == 2 * kTileRows && kPanelRows == 16 && kTileQuads == 16);
 
-// The shapes serve every number of tokens, as setting them takes as long as the products of a few blocks:
-// with fewer than 12 there are sums that nobody reads.
 constexpr TileShapes kShapes = [] {
     TileShapes shapes;
-    for (const int tile : {0, 1, 2, 3, kTokens, kLowWeights, kHighWeights}) {
+    for (int tile = 0; tile < 8; ++tile) {
         shapes.row_bytes[tile] = 64;
-        shapes.rows[tile] = tile <= kTokens ? kTileTokens : kTileQuads;
+        shapes.rows[tile] = kTileRows;
     }
     return shapes;
 }();
@@ -124,80 +126,162 @@ void leave_tiles()
     Tiles::release();
 }
 
-using TileSums = std::int32_t[2][kTileTokens][kPanelRows];  // by plane
+// A panel with kBlockTokens tokens: what their sums become floats by, and what these are added to.
+template <typename Source>
+struct Step {
+    static constexpr bool kMinimum = Source::kMinimum;
+    F panel_scale;
+    F panel_minimum;
+    I panel_minima[4];
+    const float* scales;
+    const std::int32_t* pairs;
+    const float* before;
+    float* after;
 
-template <int kPair>
-[[gnu::always_inline]] inline void dot_block(const std::uint8_t* planes, const std::int8_t* rows,
-                                             TileSums& sums)
+    Step(const std::uint8_t* planes, const ActBlock& block, std::size_t token, const float* from, float* to)
+        : scales(block.scales + token), pairs(block.pairs + 4 * token), before(from), after(to)
+    {
+        Source source;
+        source.block(planes);
+        panel_scale = source.scale();
+        if constexpr (kMinimum) {
+            panel_minimum = source.minimum();
+            for (int p = 0; p < 4; ++p) panel_minima[p] = source.minima_pair(p);
+        }
+    }
+    F scale() const { return panel_scale; }
+    F minimum() const { return panel_minimum; }
+    I minima_pair(int p) const { return panel_minima[p]; }
+};
+
+using StepSums = std::int32_t[4][kTileRows][kPanelRows];  // by register
+
+template <int kSum>
+[[gnu::always_inline]] inline void store_sum(StepSums& sums)
 {
-    constexpr int kLowSums = 2 * kPair;
-    constexpr int kHighSums = kLowSums + 1;
-    Tiles::zero<kLowSums>();
-    Tiles::zero<kHighSums>();
-    for (int i = 0; i < 4; ++i, planes += 2 * kPlaneBytes, rows += 64) {
-        Tiles::load<kTokens>(rows, 256);
+    Tiles::store<kSum>(sums[kSum], 64);
+}
+
+// The floats of two of a step's tokens.
+template <typename Source>
+[[gnu::always_inline]] inline void add_two_tokens(const Step<Source>& step, const StepSums& sums, int first)
+{
+    const auto& low = sums[first / kTileRows * 2];
+    const auto& high = sums[first / kTileRows * 2 + 1];
+    I total[2];
+    F acc[2];
+    JIPHYEON_UNROLL(2)
+    for (int t = 0; t < 2; ++t) {
+        const int row = first % kTileRows + t;
+        total[t] = Lanes::join_planes(Lanes::load_int(low[row]), Lanes::load_int(high[row]));
+        acc[t] = Lanes::load(step.before + (first + t) * kLanes);
+    }
+    add_block<kBlockTokens>(acc, step, step.scales + first, total, step.pairs + first);
+    JIPHYEON_UNROLL(2)
+    for (int t = 0; t < 2; ++t) Lanes::store(step.after + (first + t) * kLanes, acc[t]);
+}
+
+// What surrounds tile product kProduct of 16 of a step: the sums of the step before leave their register when
+// it is needed, and two tokens of them become floats during every product from the second on.
+template <bool kHasBefore, int kSum>
+[[gnu::always_inline]] inline void before_product(int i, StepSums& sums)
+{
+    if (i != 0) return;
+    if constexpr (kHasBefore) store_sum<kSum>(sums);
+    Tiles::zero<kSum>();
+}
+template <bool kHasBefore, typename Source>
+[[gnu::always_inline]] inline void behind_product(int product, const Step<Source>& before,
+                                                  const StepSums& sums)
+{
+    if constexpr (kHasBefore) {
+        if (product == 1) add_two_tokens(before, sums, 0);
+        if (product >= 1) add_two_tokens(before, sums, 2 * product);
+    }
+}
+
+// The products of a step, and meanwhile the floats of the one before.
+template <bool kHasBefore, typename Source>
+[[gnu::always_inline]] inline void dot_step(const std::uint8_t* planes, const std::int8_t* rows,
+                                            const Step<Source>& before, StepSums& sums)
+{
+    constexpr std::size_t kMore = kTileRows * 256;
+    JIPHYEON_UNROLL(4)
+    for (int i = 0; i < 4; ++i, planes += 2 * kPlaneBytes, rows += kTileRows * 64) {
+        Tiles::load<kTokens>(rows, 64);
         Tiles::load<kLowWeights>(planes, 64);
-        Tiles::dot_unsigned<kLowSums, kTokens, kLowWeights>();
+        before_product<kHasBefore, 0>(i, sums);
+        Tiles::dot_unsigned<0, kTokens, kLowWeights>();
+        behind_product<kHasBefore>(4 * i, before, sums);
         Tiles::load<kHighWeights>(planes + kPlaneBytes, 64);
-        Tiles::dot_signed<kHighSums, kTokens, kHighWeights>();
+        before_product<kHasBefore, 1>(i, sums);
+        Tiles::dot_signed<1, kTokens, kHighWeights>();
+        behind_product<kHasBefore>(4 * i + 1, before, sums);
+        Tiles::load<kMoreTokens>(rows + kMore, 64);
+        before_product<kHasBefore, 2>(i, sums);
+        Tiles::dot_unsigned<2, kMoreTokens, kLowWeights>();
+        behind_product<kHasBefore>(4 * i + 2, before, sums);
+        before_product<kHasBefore, 3>(i, sums);
+        Tiles::dot_signed<3, kMoreTokens, kHighWeights>();
+        behind_product<kHasBefore>(4 * i + 3, before, sums);
     }
-    Tiles::store<kLowSums>(sums[0], 64);
-    Tiles::store<kHighSums>(sums[1], 64);
-}
-
-template <typename Source, int T>
-void product_of_panel(const std::uint8_t* panel, std::size_t columns, const ActTile& tile,
-                      const TileResult& result)
-{
-    const std::size_t blocks = columns / 256;
-    alignas(64) TileSums sums[2];  // of even and odd blocks
-    F acc[T];
-    start_tile(acc, result);
-    for (std::size_t b = 0; b <= blocks; ++b) {
-        if (b < blocks) {
-            const std::uint8_t* const planes = panel + b * Source::kBytes;
-            const std::int8_t* const rows = tile.rows + b * 256 * T;
-            if (b % 2 == 0) {
-                dot_block<0>(planes, rows, sums[0]);
-            } else {
-                dot_block<1>(planes, rows, sums[1]);
-            }
-        }
-        if (b > 0) {
-            const std::size_t before = b - 1;
-            const TileSums& of = sums[before % 2];
-            Source source;
-            source.block(panel + before * Source::kBytes);
-            I total[T];
-            JIPHYEON_UNROLL(12)
-            for (int t = 0; t < T; ++t) {
-                total[t] = Lanes::join_planes(Lanes::load_int(of[0][t]), Lanes::load_int(of[1][t]));
-            }
-            const float* const scales = tile.scales + before * T;
-            add_block<T>(acc, source, scales, total, tile.pairs + before * 4 * T);
-        }
-    }
-    store_tile(acc, result);
-}
-
-template <typename Source, int T>
-void product_tiles(const std::uint8_t* panels, std::size_t columns, const ActTile& tile, TileResult result)
-{
-    product_of_panel<Source, T>(panels, columns, tile, result);
-    result.out += kPanelRows;
-    product_of_panel<Source, T>(panels + columns / 256 * Source::kBytes, columns, tile, result);
 }
 
 template <typename Source>
-constexpr void set_tile_product(TypeKernels& type, void (*unpack)(const std::uint8_t* panel,
-                                                                  std::size_t columns, std::uint8_t* out))
+void add_block_by_tiles(const std::uint8_t* planes, std::size_t panels, const ActBlock& block, bool first,
+                        float* results)
 {
-    type.product_pair = JIPHYEON_BY_TOKENS(product_tiles, Source);
-    type.unpack = unpack;
-    type.unpacked_bytes_per_256 = Source::kBytes;
+    alignas(64) static constexpr float kNothing[kStepSums] = {};
+    const auto step_of = [&](std::size_t panel, std::size_t token, float* at) {
+        return Step<Source>(planes + panel * Source::kBytes, block, token, first ? kNothing : at, at);
+    };
+    alignas(64) StepSums sums;
+    Step<Source> before = step_of(0, 0, results);
+    dot_step<false>(planes, block.rows, before, sums);
+    const std::size_t steps = block.tokens / kBlockTokens * panels;
+    std::size_t token = 0;
+    std::size_t panel = 0;
+    for (std::size_t i = 1; i < steps; ++i) {
+        if (++panel == panels) {
+            panel = 0;
+            token += kBlockTokens;
+        }
+        dot_step<true>(planes + panel * Source::kBytes, block.rows + token * 256, before, sums);
+        before = step_of(panel, token, results + i * kStepSums);
+    }
+    store_sum<0>(sums);
+    store_sum<1>(sums);
+    store_sum<2>(sums);
+    store_sum<3>(sums);
+    for (int t = 0; t < static_cast<int>(kBlockTokens); t += 2) add_two_tokens(before, sums, t);
 }
 
-// `kernels` with products of unpacked panels by tiles.
+// A token at a time, as its results lie together.
+void take_sums(const float* sums, std::size_t panels, std::size_t padded, std::size_t tokens,
+               const TileResult& result)
+{
+    for (std::size_t t = 0; t < tokens; ++t) {
+        float* out = result.out + t * result.stride;
+        for (std::size_t first = 0; first < panels; first += 2) {
+            const std::size_t of_pair = panels - first < 2 ? 1 : 2;
+            const float* from = sums + first * kPanelRows * padded + t / kBlockTokens * of_pair * kStepSums +
+                                t % kBlockTokens * kPanelRows;
+            for (std::size_t p = 0; p < of_pair; ++p, from += kStepSums, out += kPanelRows) {
+                const F x = Lanes::load(from);
+                result.past_caches ? Lanes::store_past_caches(out, x) : Lanes::store(out, x);
+            }
+        }
+    }
+}
+
+template <typename Source>
+constexpr void set_tile_product(TypeKernels& type,
+                                void (*unpack)(const std::uint8_t* block, std::uint8_t* out))
+{
+    type.tiles = {Source::kBytes, unpack, add_block_by_tiles<Source>};
+}
+
+// `kernels` with products of blocks by tiles.
 constexpr Kernels with_tiles(Kernels kernels)
 {
     const auto of = [&](TensorType type) -> TypeKernels& {
@@ -207,6 +291,7 @@ constexpr Kernels with_tiles(Kernels kernels)
     set_tile_product<Planes<true>>(of(TensorType::q5_k), unpack_planes<SourceK<true>>);
     set_tile_product<Planes<false>>(of(TensorType::iq4_xs), unpack_planes<SourceIQ4XS>);
     set_tile_product<Planes<false>>(of(TensorType::q6_k), unpack_planes_6k);
+    kernels.take_sums = take_sums;
     kernels.enter_tiles = enter_tiles;
     kernels.leave_tiles = leave_tiles;
     return kernels;

@@ -300,10 +300,11 @@ void Activations::shape(std::size_t tokens, std::size_t columns, bool plain, boo
     }
     per_256_.used = per_256;
     if (per_256) {
+        const std::size_t blocks = columns / 256;
         grow(per_256_.quads, tokens * columns / 4);
-        grow(per_256_.scales, tokens * columns / 256);
-        grow(per_256_.bias, tokens * columns / 256 * kBiasRows256);
-        grow(per_256_.pairs, tokens * columns / 64);
+        grow(per_256_.scales, whole_steps(tokens) * blocks);
+        grow(per_256_.bias, tokens * blocks * kBiasRows256);
+        grow(per_256_.pairs, whole_steps(tokens) * blocks * 4);
     }
 }
 
@@ -319,7 +320,6 @@ ActTileOut Activations::out(Form& form, const Span& span, std::size_t block, std
     to.scales = from(form.scales, 1);
     to.bias = from(form.bias, block == 32 ? kBiasRows32 : kBiasRows256);
     to.pairs = block == 32 ? nullptr : from(form.pairs, 4);
-    to.rows = form.rows_used ? from(form.rows, block) : nullptr;
     return to;
 }
 
@@ -327,9 +327,9 @@ void Activations::fill(const Kernels& kernels, ThreadPool& pool, const float* x,
 {
     // A piece of work: so many columns of a tile, whole blocks of every form.
     constexpr std::size_t kPieceColumns = 768;
-    per_256_.rows_used = per_256_.used && tokens_ > kDirectTokens && kernels.has_tiles();
-    const std::size_t rows_size = tokens_ * columns_ + (kTileTokens - 1) * 256;
-    if (per_256_.rows_used && per_256_.rows.size() < rows_size) per_256_.rows.resize(rows_size);
+    by_block_ = per_256_.used && tokens_ > kDirectTokens && kernels.has_tiles();
+    if (by_block_) fill_blocks(kernels, pool, x, stride);
+    if (!plain_ && !per_32_.used && (by_block_ || !per_256_.used)) return;
     const std::size_t pieces_per_tile = (columns_ + kPieceColumns - 1) / kPieceColumns;
     const std::size_t grain = tokens_ == 1 ? pieces_per_tile : 1;
     pool.run(tiles_.size() * pieces_per_tile, grain, [&](std::size_t begin, std::size_t end, unsigned) {
@@ -339,6 +339,29 @@ void Activations::fill(const Kernels& kernels, ThreadPool& pool, const float* x,
             fill(kernels, tiles_[i / pieces_per_tile], first, past, x, stride);
         }
     });
+}
+
+void Activations::fill_blocks(const Kernels& kernels, ThreadPool& pool, const float* x, std::size_t stride)
+{
+    const std::size_t padded = block_tokens();
+    if (rows_.size() < padded * columns_) rows_.resize(padded * columns_);
+    pool.run(tokens_, 8, [&](std::size_t begin, std::size_t end, unsigned) {
+        for (std::size_t t = begin; t < end; ++t) {
+            ActBlockOut out;
+            out.tokens = padded;
+            out.rows = rows_.data() + t / 16 * 4096 + t % 16 * 64;
+            out.scales = per_256_.scales.data() + t;
+            out.pairs = per_256_.pairs.data() + t / kBlockTokens * 4 * kBlockTokens + t % kBlockTokens;
+            kernels.quantize_blocks(x + t * stride, columns_, out);
+        }
+    });
+}
+
+ActBlock Activations::block(std::size_t i) const
+{
+    const std::size_t at = i * block_tokens();
+    return {block_tokens(), rows_.data() + at * 256, per_256_.scales.data() + at,
+            per_256_.pairs.data() + at * 4};
 }
 
 void Activations::fill(const Kernels& kernels, const Span& span, std::size_t first, std::size_t past,
@@ -354,7 +377,7 @@ void Activations::fill(const Kernels& kernels, const Span& span, std::size_t fir
     if (per_32_.used) {
         kernels.quantize_32(x + first, stride, past - first, out(per_32_, span, 32, first));
     }
-    if (per_256_.used) {
+    if (per_256_.used && !by_block_) {
         kernels.quantize_256(x + first, stride, past - first, out(per_256_, span, 256, first));
     }
 }
@@ -375,7 +398,6 @@ ActTile Activations::tile(std::size_t i, ActForm form) const
     tile.bias =
         from.bias.data() + span.first * (columns_ / block) * (block == 32 ? kBiasRows32 : kBiasRows256);
     tile.pairs = from.pairs.data() + span.first * (columns_ / block) * 4;
-    if (from.rows_used) tile.rows = from.rows.data() + span.first * columns_;
     return tile;
 }
 
@@ -388,37 +410,54 @@ std::uint8_t* UnpackSpace::get(unsigned thread, std::size_t bytes)
 
 namespace {
 
-// The share of a thread in one product: two panels at a time where they are unpacked, else one.
+// The share of a thread in one product: one panel at a time as it is stored, or two that it unpacks.
 class ProductShare {
 public:
-    ProductShare(const Kernels& kernels, const Activations& activations, const Product& product, bool direct)
-        : activations_(activations),
+    ProductShare(const Kernels& kernels, const Activations& activations, const Product& product)
+        : kernels_(kernels),
+          activations_(activations),
           product_(product),
           matrix_(*product.matrix),
           type_(kernels.of(matrix_.type())),
           form_(act_form(matrix_.type())),
-          together_(direct || type_.unpack == nullptr ? 1 : 2)
+          by_block_(form_ == ActForm::per_256 && activations.by_block()),
+          together_(activations.tokens() <= kDirectTokens || type_.unpack == nullptr ? 1 : 2)
     {
     }
 
     std::size_t units() const { return (matrix_.panels() + together_ - 1) / together_; }
 
-    void multiply(std::size_t unit, UnpackSpace& space, unsigned thread, bool past_caches) const
+    void multiply(std::size_t begin, std::size_t end, UnpackSpace& space, unsigned thread,
+                  bool past_caches) const
     {
-        const std::size_t first = unit * together_;
-        const bool unpacks = first + 2 <= matrix_.panels() && together_ == 2;
-        const std::uint8_t* panels = matrix_.panel(first);
-        if (unpacks) panels = unpack_pair(first, space, thread);
-        const TileProduct compute = unpacks ? type_.product_pair : type_.product;
-        float* const out = product_.out + first * kPanelRows;
-        for (std::size_t t = 0; t < activations_.tiles(); ++t) {
-            if (unpacks) prefetch_next(first + 2, t);
-            compute(panels, matrix_.columns(), activations_.tile(t, form_),
-                    {out + activations_.tile_first(t) * product_.stride, product_.stride, past_caches});
+        const std::size_t past = std::min(end * together_, matrix_.panels());
+        if (by_block_) {
+            const std::size_t at_once = panels_at_once();
+            for (std::size_t first = begin * together_; first < past; first += at_once)
+                multiply_blocks(first, std::min(at_once, past - first), space, thread, past_caches);
+            return;
+        }
+        for (std::size_t first = begin * together_; first < past; first += together_) {
+            if (first + 2 <= past && together_ == 2) {
+                multiply_tiles(type_.product_pair, unpack_pair(first, space, thread), first, past_caches);
+            } else {
+                multiply_tiles(type_.product, matrix_.panel(first), first, past_caches);
+            }
         }
     }
 
 private:
+    // All tiles with `panels`, as `compute` wants them.
+    void multiply_tiles(TileProduct compute, const std::uint8_t* panels, std::size_t first,
+                        bool past_caches) const
+    {
+        float* const out = product_.out + first * kPanelRows;
+        for (std::size_t t = 0; t < activations_.tiles(); ++t) {
+            if (together_ == 2) prefetch_next(first + 2, t);
+            compute(panels, matrix_.columns(), activations_.tile(t, form_),
+                    {out + activations_.tile_first(t) * product_.stride, product_.stride, past_caches});
+        }
+    }
     const std::uint8_t* unpack_pair(std::size_t first, UnpackSpace& space, unsigned thread) const
     {
         const std::size_t bytes = matrix_.columns() / 32 * type_.unpacked_bytes_per_256 / 8;
@@ -433,16 +472,54 @@ private:
     {
         const std::size_t tiles = std::min<std::size_t>(16, activations_.tiles());
         const std::size_t before = activations_.tiles() - tiles;
-        if (tile < before) return;
+        if (tile < before || first >= matrix_.panels()) return;
         const std::size_t count = std::min<std::size_t>(2, matrix_.panels() - first);
         prefetch_part(matrix_.panel(first), count * matrix_.panel_bytes(), tile - before, tiles);
     }
 
+    // The sums of so many panels fit the second-level cache together with a block of the activations.
+    std::size_t panels_at_once() const
+    {
+        constexpr std::size_t kSumsBytes = std::size_t{512} << 10;
+        return 2 * std::max<std::size_t>(1, kSumsBytes / (2 * sums_of_panel() * sizeof(float)));
+    }
+    std::size_t sums_of_panel() const { return activations_.block_tokens() * kPanelRows; }
+
+    // Panels [first, first + panels), a block of columns of all of them after the other: so the activations
+    // of a block are read from far once. Two panels at a time meet them, as what is unpacked of these leaves
+    // room in the first-level cache.
+    void multiply_blocks(std::size_t first, std::size_t panels, UnpackSpace& space, unsigned thread,
+                         bool past_caches) const
+    {
+        const TileKernels& tiles = type_.tiles;
+        const std::size_t blocks = matrix_.columns() / 256;
+        const std::size_t stored_bytes = matrix_.panel_bytes() / blocks;
+        const std::size_t padded = activations_.block_tokens();
+        std::uint8_t* const unpacked =
+            space.get(thread, 2 * tiles.block_bytes + panels * sums_of_panel() * sizeof(float));
+        float* const sums = reinterpret_cast<float*>(unpacked + 2 * tiles.block_bytes);
+        for (std::size_t b = 0; b < blocks; ++b) {
+            for (std::size_t p = 0; p < panels; p += 2) {
+                const std::size_t of_pair = std::min<std::size_t>(2, panels - p);
+                for (std::size_t i = 0; i < of_pair; ++i) {
+                    const std::uint8_t* const stored = matrix_.panel(first + p + i) + b * stored_bytes;
+                    tiles.unpack(stored, unpacked + i * tiles.block_bytes);
+                    prefetch_part(stored + stored_bytes, stored_bytes, 0, 1);  // comes from memory meanwhile
+                }
+                tiles.add(unpacked, of_pair, activations_.block(b), b == 0, sums + p * sums_of_panel());
+            }
+        }
+        kernels_.take_sums(sums, panels, padded, activations_.tokens(),
+                           {product_.out + first * kPanelRows, product_.stride, past_caches});
+    }
+
+    const Kernels& kernels_;
     const Activations& activations_;
     const Product& product_;
     const Matrix& matrix_;
     const TypeKernels& type_;
     const ActForm form_;
+    const bool by_block_;
     const std::size_t together_;
 };
 
@@ -451,30 +528,29 @@ private:
 void multiply(ThreadPool& pool, const Kernels& kernels, UnpackSpace& space, const Activations& activations,
               std::span<const Product> products)
 {
-    const bool direct = activations.tokens() <= kDirectTokens;
     std::size_t units = 0;
     std::size_t rows = 0;
     for (const Product& product : products) {
-        units += ProductShare(kernels, activations, product, direct).units();
+        units += ProductShare(kernels, activations, product).units();
         rows += product.matrix->padded_rows();
     }
     const bool past_caches = activations.tokens() * rows > kCachedResults;
     const std::vector<std::size_t> pieces = shrinking_pieces(units, pool.threads());
-    const bool tiles = !direct && kernels.has_tiles();
 
     pool.run(pieces.size() - 1, 1, [&](std::size_t from_piece, std::size_t to_piece, unsigned thread) {
         const std::size_t begin = pieces[from_piece];
         const std::size_t end = pieces[to_piece];
-        if (tiles) kernels.enter_tiles();
+        if (activations.by_block()) kernels.enter_tiles();
         std::size_t first = 0;  // number of the first unit of `product`
         for (const Product& product : products) {
-            const ProductShare share(kernels, activations, product, direct);
+            const ProductShare share(kernels, activations, product);
             const std::size_t past = first + share.units();
-            for (std::size_t unit = std::max(begin, first); unit < std::min(end, past); ++unit)
-                share.multiply(unit - first, space, thread, past_caches);
+            const std::size_t from = std::max(begin, first);
+            if (from < std::min(end, past))
+                share.multiply(from - first, std::min(end, past) - first, space, thread, past_caches);
             first = past;
         }
-        if (tiles) kernels.leave_tiles();
+        if (activations.by_block()) kernels.leave_tiles();
     });
 }
 

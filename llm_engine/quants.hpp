@@ -92,6 +92,12 @@ public:
     std::size_t tile_first(std::size_t i) const { return tiles_[i].first; }
     ActTile tile(std::size_t i, ActForm form) const;
 
+    // Whether those per 256 were written for tile registers: by block of columns instead of by tile.
+    bool by_block() const { return by_block_; }
+    // Tokens in a block: tokens(), rounded up.
+    std::size_t block_tokens() const { return whole_steps(tokens_); }
+    ActBlock block(std::size_t i) const;  // of 256 columns
+
 private:
     struct Span {
         std::size_t first = 0;
@@ -103,12 +109,15 @@ private:
         AlignedVector<float> scales;
         AlignedVector<std::int32_t> bias;
         AlignedVector<std::int32_t> pairs;
-        bool rows_used = false;
-        AlignedVector<std::int8_t> rows;
     };
+    static std::size_t whole_steps(std::size_t tokens)
+    {
+        return (tokens + kBlockTokens - 1) / kBlockTokens * kBlockTokens;
+    }
     // Columns [first, past) of a tile.
     void fill(const Kernels& kernels, const Span& span, std::size_t first, std::size_t past, const float* x,
               std::size_t stride);
+    void fill_blocks(const Kernels& kernels, ThreadPool& pool, const float* x, std::size_t stride);
     // Where a tile's part from `column` on goes, in blocks of `block` columns.
     ActTileOut out(Form& form, const Span& span, std::size_t block, std::size_t column) const;
 
@@ -119,6 +128,8 @@ private:
     AlignedVector<float> values_;
     Form per_32_;
     Form per_256_;
+    bool by_block_ = false;
+    AlignedVector<std::int8_t> rows_;  // by block; with the scales and pairs of per_256_
 };
 
 struct Product {

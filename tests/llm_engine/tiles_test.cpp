@@ -164,24 +164,42 @@ void expect_tiles_give_the_bits_of_plain_code(const OneMatrix& matrix, const std
     }
 }
 
-// From 37 tokens on panels are unpacked: a tile of 12 or more, and every smaller size at the end.
+std::vector<float> random_tokens(std::size_t tokens, std::size_t columns, std::mt19937& random)
+{
+    std::normal_distribution<float> normal(0, 1);
+    std::vector<float> x(tokens * columns);
+    for (float& value : x) value = normal(random);
+    std::fill_n(x.begin() + static_cast<std::ptrdiff_t>(3 * columns), 256, 0.0f);
+    return x;
+}
+
+// From 37 tokens on: parts of a second step of 32 tokens, all of it, and a third; a pair of panels and one
+// alone.
 TEST(ProductByTiles, BitsAreThoseOfPlainCodeForEveryNumberOfTokens)
 {
     std::mt19937 random(5);
-    std::normal_distribution<float> normal(0, 1);
     for (const TensorType type : kTypes) {
         for (const std::size_t columns : {256u, 512u, 768u, 1280u}) {
             const OneMatrix matrix(type, 33, columns);
-            for (unsigned tokens = 37; tokens <= (columns == 512 ? 60u : 40u); ++tokens) {
-                std::vector<float> x(tokens * columns);
-                for (float& value : x) value = normal(random);
-                std::fill_n(x.begin() + static_cast<std::ptrdiff_t>(3 * columns), 256, 0.0f);
+            for (unsigned tokens = 37; tokens <= (columns == 512 ? 66u : 40u); ++tokens) {
+                const std::vector<float> x = random_tokens(tokens, columns, random);
                 expect_tiles_give_the_bits_of_plain_code(matrix, x, tokens % 3 + 1,
                                                          name_of(type) + ' ' + std::to_string(columns) +
                                                              " columns " + std::to_string(tokens) +
                                                              " tokens");
             }
         }
+    }
+}
+
+// The sums of all panels would not fit where they are kept, so a thread goes about them in several passes.
+TEST(ProductByTiles, BitsAreThoseOfPlainCodeForMorePanelsThanAtOnce)
+{
+    std::mt19937 random(6);
+    for (const std::size_t tokens : {1100u, 4100u}) {
+        const OneMatrix matrix(TensorType::q4_k, 16 * 11, 512);
+        expect_tiles_give_the_bits_of_plain_code(matrix, random_tokens(tokens, 512, random), 1,
+                                                 std::to_string(tokens) + " tokens");
     }
 }
 
@@ -226,15 +244,15 @@ TEST(ProductByTiles, PanelsAreUnpackedAsInPlainCode)
     if (std::ranges::find(isas, Isa::avx512) == isas.end()) GTEST_SKIP() << "this processor has no AVX-512";
     std::mt19937 random(7);
     for (const TensorType type : kTypes) {
-        const TypeKernels& plain = kernels_emulated_tiles().of(type);
-        const TypeKernels& vectors = kKernelsAmx.of(type);
-        std::vector<std::uint8_t> panel(panel_bytes(type, 512));
-        for (std::uint8_t& byte : panel) byte = static_cast<std::uint8_t>(random());
-        ASSERT_EQ(vectors.unpacked_bytes_per_256, plain.unpacked_bytes_per_256);
-        std::vector<std::uint8_t> expected(2 * plain.unpacked_bytes_per_256);
+        const TileKernels& plain = kernels_emulated_tiles().of(type).tiles;
+        const TileKernels& vectors = kKernelsAmx.of(type).tiles;
+        std::vector<std::uint8_t> block(panel_bytes(type, 256));
+        for (std::uint8_t& byte : block) byte = static_cast<std::uint8_t>(random());
+        ASSERT_EQ(vectors.block_bytes, plain.block_bytes);
+        std::vector<std::uint8_t> expected(plain.block_bytes);
         std::vector<std::uint8_t> got(expected.size());
-        plain.unpack(panel.data(), 512, expected.data());
-        vectors.unpack(panel.data(), 512, got.data());
+        plain.unpack(block.data(), expected.data());
+        vectors.unpack(block.data(), got.data());
         EXPECT_EQ(got, expected) << name_of(type);
     }
 }
@@ -246,19 +264,19 @@ TEST(ProductByTiles, TilesAreGivenUpAfterwards)
     EXPECT_THROW(EmulatedTiles::zero<0>(), std::logic_error);
 }
 
-TEST(ProductByTiles, ActivationsAreKeptByTokenOnlyForThem)
+TEST(ProductByTiles, ActivationsLieByBlockOnlyForThem)
 {
     const std::vector<float> x(40 * 256, 1.0f);
     ThreadPool pool(1);
     Activations activations;
-    const auto has_rows = [&](std::size_t tokens, const Kernels& kernels) {
+    const auto lie_by_block = [&](std::size_t tokens, const Kernels& kernels) {
         activations.shape(tokens, 256, false, false, true);
         activations.fill(kernels, pool, x.data(), 256);
-        return activations.tile(0, ActForm::per_256).rows != nullptr;
+        return activations.by_block();
     };
-    EXPECT_TRUE(has_rows(40, kernels_emulated_tiles()));
-    EXPECT_FALSE(has_rows(36, kernels_emulated_tiles())) << "panels are not unpacked for so few";
-    EXPECT_FALSE(has_rows(40, kernels_for(Isa::scalar)));
+    EXPECT_TRUE(lie_by_block(40, kernels_emulated_tiles()));
+    EXPECT_FALSE(lie_by_block(36, kernels_emulated_tiles())) << "panels are not unpacked for so few";
+    EXPECT_FALSE(lie_by_block(40, kernels_for(Isa::scalar)));
 }
 
 }  // namespace
