@@ -56,7 +56,7 @@ public:
 
     AlignedVector<float> run(const Kernels& kernels)
     {
-        activations_.shape(tokens_, matrix_.columns(), false, false, true);
+        activations_.shape(kernels, tokens_, matrix_.columns(), false, false, true);
         activations_.fill(kernels, pool_, x_.data(), matrix_.columns());
         AlignedVector<float> out(tokens_ * matrix_.padded_rows());
         const Product product{&matrix_, out.data(), matrix_.padded_rows()};
@@ -83,7 +83,7 @@ private:
 
     std::mt19937 random_;
     ThreadPool pool_{1};
-    UnpackSpace space_{1};
+    ProductSpace space_{1};
     std::size_t tokens_;
     Matrix matrix_;
     std::vector<float> x_;

@@ -6,11 +6,11 @@
 namespace jiphyeon {
 namespace {
 
-// The bias may be empty, or padded beyond `count`.
-void add_bias(const std::vector<float>& bias, float* x, std::size_t count)
+// The bias of outputs [first, first + count), of which `x` are the values. It may be empty, or padded.
+void add_bias(const std::vector<float>& bias, float* x, std::size_t count, std::size_t first = 0)
 {
-    count = std::min(count, bias.size());
-    for (std::size_t k = 0; k < count; ++k) x[k] += bias[k];
+    count = std::min(count, bias.size() - std::min(first, bias.size()));
+    for (std::size_t k = 0; k < count; ++k) x[k] += bias[first + k];
 }
 
 // For the few vectors that no step computes.
@@ -59,7 +59,7 @@ void Model::forward(std::span<const Row> rows, std::span<const std::size_t> want
     quantize(state, shape_.width, shape_.width, {&head});
     work_.logits.resize(count * head.padded_rows());
     const Product product{&head, work_.logits.data(), head.padded_rows()};
-    multiply(pool_, kernels_, unpack_, work_.activations, {&product, 1});
+    multiply(pool_, kernels_, product_space_, work_.activations, {&product, 1});
     adapt(output_, state, work_.logits.data(), head.padded_rows());
     pool_.run(count, 1, [&](std::size_t begin, std::size_t end, unsigned) {
         for (std::size_t i = begin; i < end; ++i) {
@@ -95,8 +95,6 @@ void Model::embed(std::span<const Row> rows)
     grow(work_.k, shape_.kv_heads * shape_.head_size);
     grow(work_.v, shape_.kv_heads * shape_.head_size);
     grow(work_.attended, shape_.heads * shape_.head_size);
-    grow(work_.up, shape_.inner);
-    if (shape_.family->gated()) grow(work_.gate, shape_.inner);
 
     pool_.run(n, 8, [&](std::size_t begin, std::size_t end, unsigned) {
         for (std::size_t i = begin; i < end; ++i) {
@@ -130,7 +128,7 @@ void Model::run_layer(const Layer& layer, std::size_t index, std::span<const std
     const Product products[] = {{&layer.q.matrix, work_.q.data(), q_width},
                                 {&layer.k.matrix, work_.k.data(), kv_width},
                                 {&layer.v.matrix, work_.v.data(), kv_width}};
-    multiply(pool_, kernels_, unpack_, work_.activations, products);
+    multiply(pool_, kernels_, product_space_, work_.activations, products);
     adapt(layer.q, in, work_.q.data(), q_width);
     adapt(layer.k, in, work_.k.data(), kv_width);
     adapt(layer.v, in, work_.v.data(), kv_width);
@@ -139,7 +137,7 @@ void Model::run_layer(const Layer& layer, std::size_t index, std::span<const std
     if (work_.rows.empty()) return;
     attend(layer, plane);
     quantize(work_.attended.data(), q_width, q_width, {&layer.output.matrix});
-    project(layer.output, work_.attended.data());
+    project(layer.output, work_.activations, work_.attended.data());
 
     if (shape_.placement == Placement::parallel) {
         const float* const inner_in = input_of_half(layer.inner_norm);  // before attention is added
@@ -232,45 +230,74 @@ void Model::feed_forward(const Layer& layer, const float* in)
 {
     const std::size_t width = shape_.width;
     const std::size_t inner = shape_.inner;
+    const std::size_t tokens = work_.rows.size();
     const bool gated = shape_.family->gated();
     if (gated) {
-        quantize(in, width, width, {&layer.gate.matrix, &layer.up.matrix});
+        quantize(in, width, width, {&layer.up.matrix, &layer.gate.matrix});
     } else {
         quantize(in, width, width, {&layer.up.matrix});
     }
+    const bool adapted =
+        !layer.up.adapters.empty() || !layer.gate.adapters.empty() || !layer.down.adapters.empty();
+    if (!adapted && worth_taking(tokens, inner, pool_.threads())) {
+        take_inner_in_pieces(layer);
+        project(layer.down, work_.inner_activations, nullptr);
+        return;
+    }
+    for (AlignedVector<float>* const buffer : {&work_.up, &work_.gate})
+        buffer->resize(std::max(buffer->size(), tokens * inner));
     const Product products[] = {{&layer.up.matrix, work_.up.data(), inner},
                                 {&layer.gate.matrix, work_.gate.data(), inner}};
-    multiply(pool_, kernels_, unpack_, work_.activations, {products, gated ? 2u : 1u});
+    multiply(pool_, kernels_, product_space_, work_.activations, {products, gated ? 2u : 1u});
     adapt(layer.up, in, work_.up.data(), inner);
     adapt(layer.gate, in, work_.gate.data(), inner);
     for_rows([&](std::size_t begin, std::size_t end, unsigned) {
         for (std::size_t i = begin; i < end; ++i) {
-            activate(layer, gated ? work_.gate.data() + i * inner : nullptr, work_.up.data() + i * inner);
+            float* const gate = gated ? work_.gate.data() + i * inner : nullptr;
+            activate(layer, gate, work_.up.data() + i * inner, 0, inner);
         }
     });
     quantize(work_.up.data(), inner, inner, {&layer.down.matrix});
-    project(layer.down, work_.up.data());
+    project(layer.down, work_.activations, work_.up.data());
 }
 
-// Of one row; the result is in `up`.
-void Model::activate(const Layer& layer, float* gate, float* up) const
+// What lies between the matrices of a feed-forward is larger than all else of a step: it goes from one to the
+// next piece by piece, each in the cache.
+void Model::take_inner_in_pieces(const Layer& layer)
 {
-    const std::size_t inner = shape_.inner;
-    add_bias(layer.up.bias, up, inner);
-    add_bias(layer.gate.bias, gate, inner);
+    const std::size_t tokens = work_.rows.size();
+    const bool gated = shape_.family->gated();
+    const Matrix* const matrices[] = {&layer.up.matrix, &layer.gate.matrix};
+    shape_for(work_.inner_activations, shape_.inner, {&layer.down.matrix});
+    const auto take = [&](const ResultRows& piece) {
+        for (std::size_t t = 0; t < tokens; ++t) {
+            float* const gate = gated ? piece.of(1, tokens, t) : nullptr;
+            activate(layer, gate, piece.of(0, tokens, t), piece.first, piece.past);
+        }
+        work_.inner_activations.fill_columns(kernels_, piece.first, piece.past, piece.results, piece.stride);
+    };
+    multiply_and_take(pool_, kernels_, product_space_, work_.activations, {matrices, gated ? 2u : 1u}, take);
+}
+
+// Numbers [first, past) of one row, given by `gate` and `up`; the result is in `up`.
+void Model::activate(const Layer& layer, float* gate, float* up, std::size_t first, std::size_t past) const
+{
+    const std::size_t count = past - first;
+    add_bias(layer.up.bias, up, count, first);
+    add_bias(layer.gate.bias, gate, count, first);
     switch (shape_.family->feed_forward) {
         case FeedForward::swiglu:
-            return kernels_.silu_multiply(gate, up, inner, up);
+            return kernels_.silu_multiply(gate, up, count, up);
         case FeedForward::geglu:
-            kernels_.gelu_tanh(gate, inner, gate);
-            for (std::size_t k = 0; k < inner; ++k) up[k] *= gate[k];
+            kernels_.gelu_tanh(gate, count, gate);
+            for (std::size_t k = 0; k < count; ++k) up[k] *= gate[k];
             return;
         case FeedForward::gelu:
-            return kernels_.gelu(up, inner, up);
+            return kernels_.gelu(up, count, up);
         case FeedForward::gelu_tanh:
-            return kernels_.gelu_tanh(up, inner, up);
+            return kernels_.gelu_tanh(up, count, up);
         case FeedForward::xielu:
-            return kernels_.xielu(up, inner, layer.xielu.positive, layer.xielu.negative, layer.xielu.beta,
+            return kernels_.xielu(up, count, layer.xielu.positive, layer.xielu.negative, layer.xielu.beta,
                                   layer.xielu.epsilon, up);
     }
 }
@@ -288,11 +315,12 @@ void Model::adapt(const Linear& linear, const float* in, float* out, std::size_t
     });
 }
 
-// Back to the width of the hidden state; add_half() adds the bias.
-void Model::project(const Linear& linear, const float* in)
+// Back to the width of the hidden state; add_half() adds the bias. in: what the activations were written
+// from, which only adapters want.
+void Model::project(const Linear& linear, const Activations& activations, const float* in)
 {
     const Product product{&linear.matrix, work_.projected.data(), shape_.width};
-    multiply(pool_, kernels_, unpack_, work_.activations, {&product, 1});
+    multiply(pool_, kernels_, product_space_, activations, {&product, 1});
     adapt(linear, in, work_.projected.data(), shape_.width);
 }
 
@@ -315,12 +343,18 @@ void Model::norm_row(const NormWeights& weights, const float* in, float* out) co
     }
 }
 
-void Model::quantize(const float* in, std::size_t stride, std::size_t columns,
-                     std::initializer_list<const Matrix*> users)
+void Model::shape_for(Activations& activations, std::size_t columns,
+                      std::initializer_list<const Matrix*> users) const
 {
     bool wants[3] = {};
     for (const Matrix* const matrix : users) wants[static_cast<std::size_t>(act_form(matrix->type()))] = true;
-    work_.activations.shape(work_.rows.size(), columns, wants[0], wants[1], wants[2]);
+    activations.shape(kernels_, work_.rows.size(), columns, wants[0], wants[1], wants[2]);
+}
+
+void Model::quantize(const float* in, std::size_t stride, std::size_t columns,
+                     std::initializer_list<const Matrix*> users)
+{
+    shape_for(work_.activations, columns, users);
     work_.activations.fill(kernels_, pool_, in, stride);
 }
 

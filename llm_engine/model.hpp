@@ -99,7 +99,7 @@ private:
     struct Work {
         std::vector<Row> rows;
         AlignedVector<float> hidden, normed, q, k, v, attended, projected, gate, up, logits;
-        Activations activations;
+        Activations activations, inner_activations;
         std::vector<AttendSpace> attention;  // by thread
     };
     struct QueryTile;
@@ -141,22 +141,25 @@ private:
                               AttendChunk task) const;
     std::pair<std::size_t, std::size_t> seen_by(const Row& row, const Layer& layer) const;
     void feed_forward(const Layer& layer, const float* in);
-    void activate(const Layer& layer, float* gate, float* up) const;
+    void take_inner_in_pieces(const Layer& layer);
+    void activate(const Layer& layer, float* gate, float* up, std::size_t first, std::size_t past) const;
     float score(std::vector<float> vector) const;
     void finish_logits(float* logits) const;
-    void project(const Linear& linear, const float* in);
+    void project(const Linear& linear, const Activations& activations, const float* in);
     void adapt(const Linear& linear, const float* in, float* out, std::size_t stride);
     const float* input_of_half(const NormWeights& before);
     void add_half(const Linear& last, const NormWeights& after);
     void norm(const NormWeights& weights, const float* in, float* out);
     void norm_row(const NormWeights& weights, const float* in, float* out) const;
+    void shape_for(Activations& activations, std::size_t columns,
+                   std::initializer_list<const Matrix*> users) const;
     void quantize(const float* in, std::size_t stride, std::size_t columns,
                   std::initializer_list<const Matrix*> users);
 
     const ModelShape shape_;
     const Kernels& kernels_;
     ThreadPool pool_;
-    UnpackSpace unpack_;
+    ProductSpace product_space_;
     Matrix embedding_;
     Matrix positions_;             // learned
     std::vector<float> type_row_;  // token type 0, added to every embedding

@@ -112,7 +112,7 @@ MemoryNeed memory_needed(const Gguf& file, const ModelShape& shape, std::size_t 
 
 Model::Model(const Gguf& file, const ModelShape& shape, unsigned threads, const Kernels& kernels,
              std::span<Adapter> adapters)
-    : shape_(shape), kernels_(kernels), pool_(threads), unpack_(pool_.threads())
+    : shape_(shape), kernels_(kernels), pool_(threads), product_space_(pool_.threads())
 {
     Tensors tensors(file, adapters);
     read_embeddings(tensors);

@@ -276,7 +276,8 @@ void Matrix::row(std::size_t r, float* out) const
     }
 }
 
-void Activations::shape(std::size_t tokens, std::size_t columns, bool plain, bool per_32, bool per_256)
+void Activations::shape(const Kernels& kernels, std::size_t tokens, std::size_t columns, bool plain,
+                        bool per_32, bool per_256)
 {
     tokens_ = tokens;
     columns_ = columns;
@@ -299,12 +300,18 @@ void Activations::shape(std::size_t tokens, std::size_t columns, bool plain, boo
         grow(per_32_.bias, tokens * columns / 32 * kBiasRows32);
     }
     per_256_.used = per_256;
+    by_block_ = false;
     if (per_256) {
         const std::size_t blocks = columns / 256;
-        grow(per_256_.quads, tokens * columns / 4);
         grow(per_256_.scales, whole_steps(tokens) * blocks);
-        grow(per_256_.bias, tokens * blocks * kBiasRows256);
         grow(per_256_.pairs, whole_steps(tokens) * blocks * 4);
+        by_block_ = tokens > kDirectTokens && kernels.has_tiles();
+        if (by_block_) {
+            grow(rows_, whole_steps(tokens) * columns);
+        } else {
+            grow(per_256_.quads, tokens * columns / 4);
+            grow(per_256_.bias, tokens * blocks * kBiasRows256);
+        }
     }
 }
 
@@ -327,34 +334,22 @@ void Activations::fill(const Kernels& kernels, ThreadPool& pool, const float* x,
 {
     // A piece of work: so many columns of a tile, whole blocks of every form.
     constexpr std::size_t kPieceColumns = 768;
-    by_block_ = per_256_.used && tokens_ > kDirectTokens && kernels.has_tiles();
-    if (by_block_) fill_blocks(kernels, pool, x, stride);
-    if (!plain_ && !per_32_.used && (by_block_ || !per_256_.used)) return;
     const std::size_t pieces_per_tile = (columns_ + kPieceColumns - 1) / kPieceColumns;
     const std::size_t grain = tokens_ == 1 ? pieces_per_tile : 1;
     pool.run(tiles_.size() * pieces_per_tile, grain, [&](std::size_t begin, std::size_t end, unsigned) {
         for (std::size_t i = begin; i < end; ++i) {
             const std::size_t first = i % pieces_per_tile * kPieceColumns;
             const std::size_t past = std::min(columns_, first + kPieceColumns);
-            fill(kernels, tiles_[i / pieces_per_tile], first, past, x, stride);
+            const Span& span = tiles_[i / pieces_per_tile];
+            fill_tile(kernels, span, first, past, x + span.first * stride + first, stride);
         }
     });
 }
 
-void Activations::fill_blocks(const Kernels& kernels, ThreadPool& pool, const float* x, std::size_t stride)
+void Activations::fill_columns(const Kernels& kernels, std::size_t first, std::size_t past, const float* x,
+                               std::size_t stride)
 {
-    const std::size_t padded = block_tokens();
-    if (rows_.size() < padded * columns_) rows_.resize(padded * columns_);
-    pool.run(tokens_, 8, [&](std::size_t begin, std::size_t end, unsigned) {
-        for (std::size_t t = begin; t < end; ++t) {
-            ActBlockOut out;
-            out.tokens = padded;
-            out.rows = rows_.data() + t / 16 * 4096 + t % 16 * 64;
-            out.scales = per_256_.scales.data() + t;
-            out.pairs = per_256_.pairs.data() + t / kBlockTokens * 4 * kBlockTokens + t % kBlockTokens;
-            kernels.quantize_blocks(x + t * stride, columns_, out);
-        }
-    });
+    for (const Span& span : tiles_) fill_tile(kernels, span, first, past, x + span.first * stride, stride);
 }
 
 ActBlock Activations::block(std::size_t i) const
@@ -364,21 +359,29 @@ ActBlock Activations::block(std::size_t i) const
             per_256_.pairs.data() + at * 4};
 }
 
-void Activations::fill(const Kernels& kernels, const Span& span, std::size_t first, std::size_t past,
-                       const float* x, std::size_t stride)
+void Activations::fill_tile(const Kernels& kernels, const Span& span, std::size_t first, std::size_t past,
+                            const float* x, std::size_t stride)
 {
-    x += span.first * stride;
+    const std::size_t columns = past - first;
     if (plain_) {
         float* to = values_.data() + span.first * columns_ + first * span.tokens;
-        for (std::size_t i = first; i < past; ++i) {
+        for (std::size_t i = 0; i < columns; ++i) {
             for (unsigned t = 0; t < span.tokens; ++t) *to++ = x[t * stride + i];
         }
     }
-    if (per_32_.used) {
-        kernels.quantize_32(x + first, stride, past - first, out(per_32_, span, 32, first));
-    }
+    if (per_32_.used) kernels.quantize_32(x, stride, columns, out(per_32_, span, 32, first));
     if (per_256_.used && !by_block_) {
-        kernels.quantize_256(x + first, stride, past - first, out(per_256_, span, 256, first));
+        kernels.quantize_256(x, stride, columns, out(per_256_, span, 256, first));
+    }
+    for (unsigned i = 0; by_block_ && i < span.tokens; ++i) {
+        const std::size_t t = span.first + i;
+        const std::size_t before = first / 256 * block_tokens();  // tokens of the blocks before
+        ActBlockOut to;
+        to.tokens = block_tokens();
+        to.rows = rows_.data() + before * 256 + t / 16 * 4096 + t % 16 * 64;
+        to.scales = per_256_.scales.data() + before + t;
+        to.pairs = per_256_.pairs.data() + (before + t / kBlockTokens * kBlockTokens) * 4 + t % kBlockTokens;
+        kernels.quantize_blocks(x + i * stride, columns, to);
     }
 }
 
@@ -401,22 +404,18 @@ ActTile Activations::tile(std::size_t i, ActForm form) const
     return tile;
 }
 
-std::uint8_t* UnpackSpace::get(unsigned thread, std::size_t bytes)
-{
-    AlignedVector<std::uint8_t>& buffer = buffers_[thread];
-    if (buffer.size() < bytes) buffer.resize(bytes);
-    return buffer.data();
-}
-
 namespace {
 
 // The share of a thread in one product: one panel at a time as it is stored, or two that it unpacks.
 class ProductShare {
 public:
-    ProductShare(const Kernels& kernels, const Activations& activations, const Product& product)
+    // first_panel: the one whose results product.out begins with.
+    ProductShare(const Kernels& kernels, const Activations& activations, const Product& product,
+                 std::size_t first_panel = 0)
         : kernels_(kernels),
           activations_(activations),
           product_(product),
+          first_panel_(first_panel),
           matrix_(*product.matrix),
           type_(kernels.of(matrix_.type())),
           form_(act_form(matrix_.type())),
@@ -426,18 +425,22 @@ public:
     }
 
     std::size_t units() const { return (matrix_.panels() + together_ - 1) / together_; }
-
-    void multiply(std::size_t begin, std::size_t end, UnpackSpace& space, unsigned thread,
+    void multiply_units(std::size_t begin, std::size_t end, ProductSpace& space, unsigned thread,
+                        bool past_caches) const
+    {
+        multiply(begin * together_, std::min(end * together_, matrix_.panels()), space, thread, past_caches);
+    }
+    // Panels [first, past).
+    void multiply(std::size_t first, std::size_t past, ProductSpace& space, unsigned thread,
                   bool past_caches) const
     {
-        const std::size_t past = std::min(end * together_, matrix_.panels());
         if (by_block_) {
             const std::size_t at_once = panels_at_once();
-            for (std::size_t first = begin * together_; first < past; first += at_once)
+            for (; first < past; first += at_once)
                 multiply_blocks(first, std::min(at_once, past - first), space, thread, past_caches);
             return;
         }
-        for (std::size_t first = begin * together_; first < past; first += together_) {
+        for (; first < past; first += together_) {
             if (first + 2 <= past && together_ == 2) {
                 multiply_tiles(type_.product_pair, unpack_pair(first, space, thread), first, past_caches);
             } else {
@@ -447,21 +450,23 @@ public:
     }
 
 private:
+    float* results_of(std::size_t panel) const { return product_.out + (panel - first_panel_) * kPanelRows; }
+
     // All tiles with `panels`, as `compute` wants them.
     void multiply_tiles(TileProduct compute, const std::uint8_t* panels, std::size_t first,
                         bool past_caches) const
     {
-        float* const out = product_.out + first * kPanelRows;
+        float* const out = results_of(first);
         for (std::size_t t = 0; t < activations_.tiles(); ++t) {
             if (together_ == 2) prefetch_next(first + 2, t);
             compute(panels, matrix_.columns(), activations_.tile(t, form_),
                     {out + activations_.tile_first(t) * product_.stride, product_.stride, past_caches});
         }
     }
-    const std::uint8_t* unpack_pair(std::size_t first, UnpackSpace& space, unsigned thread) const
+    const std::uint8_t* unpack_pair(std::size_t first, ProductSpace& space, unsigned thread) const
     {
         const std::size_t bytes = matrix_.columns() / 32 * type_.unpacked_bytes_per_256 / 8;
-        std::uint8_t* const unpacked = space.get(thread, 2 * bytes);
+        std::uint8_t* const unpacked = space.unpacked(thread, 2 * bytes);
         type_.unpack(matrix_.panel(first), matrix_.columns(), unpacked);
         type_.unpack(matrix_.panel(first + 1), matrix_.columns(), unpacked + bytes);
         return unpacked;
@@ -488,7 +493,7 @@ private:
     // Panels [first, first + panels), a block of columns of all of them after the other: so the activations
     // of a block are read from far once. Two panels at a time meet them, as what is unpacked of these leaves
     // room in the first-level cache.
-    void multiply_blocks(std::size_t first, std::size_t panels, UnpackSpace& space, unsigned thread,
+    void multiply_blocks(std::size_t first, std::size_t panels, ProductSpace& space, unsigned thread,
                          bool past_caches) const
     {
         const TileKernels& tiles = type_.tiles;
@@ -496,7 +501,7 @@ private:
         const std::size_t stored_bytes = matrix_.panel_bytes() / blocks;
         const std::size_t padded = activations_.block_tokens();
         std::uint8_t* const unpacked =
-            space.get(thread, 2 * tiles.block_bytes + panels * sums_of_panel() * sizeof(float));
+            space.unpacked(thread, 2 * tiles.block_bytes + panels * sums_of_panel() * sizeof(float));
         float* const sums = reinterpret_cast<float*>(unpacked + 2 * tiles.block_bytes);
         for (std::size_t b = 0; b < blocks; ++b) {
             for (std::size_t p = 0; p < panels; p += 2) {
@@ -510,12 +515,13 @@ private:
             }
         }
         kernels_.take_sums(sums, panels, padded, activations_.tokens(),
-                           {product_.out + first * kPanelRows, product_.stride, past_caches});
+                           {results_of(first), product_.stride, past_caches});
     }
 
     const Kernels& kernels_;
     const Activations& activations_;
     const Product& product_;
+    const std::size_t first_panel_;
     const Matrix& matrix_;
     const TypeKernels& type_;
     const ActForm form_;
@@ -525,7 +531,7 @@ private:
 
 }  // namespace
 
-void multiply(ThreadPool& pool, const Kernels& kernels, UnpackSpace& space, const Activations& activations,
+void multiply(ThreadPool& pool, const Kernels& kernels, ProductSpace& space, const Activations& activations,
               std::span<const Product> products)
 {
     std::size_t units = 0;
@@ -547,11 +553,43 @@ void multiply(ThreadPool& pool, const Kernels& kernels, UnpackSpace& space, cons
             const std::size_t past = first + share.units();
             const std::size_t from = std::max(begin, first);
             if (from < std::min(end, past))
-                share.multiply(from - first, std::min(end, past) - first, space, thread, past_caches);
+                share.multiply_units(from - first, std::min(end, past) - first, space, thread, past_caches);
             first = past;
         }
         if (activations.by_block()) kernels.leave_tiles();
     });
+}
+
+void multiply_and_take(ThreadPool& pool, const Kernels& kernels, ProductSpace& space,
+                       const Activations& activations, std::span<const Matrix* const> matrices,
+                       const std::function<void(const ResultRows&)>& take)
+{
+    const std::size_t rows = matrices.front()->padded_rows();
+    const std::size_t of_matrix = activations.tokens() * kRowsAtOnce;
+    pool.run((rows + kRowsAtOnce - 1) / kRowsAtOnce, 1,
+             [&](std::size_t begin, std::size_t end, unsigned thread) {
+                 ResultRows piece;
+                 piece.results = space.results(thread, matrices.size() * of_matrix);
+                 piece.stride = kRowsAtOnce;
+                 for (std::size_t i = begin; i < end; ++i) {
+                     piece.first = i * kRowsAtOnce;
+                     piece.past = std::min(rows, piece.first + kRowsAtOnce);
+                     if (activations.by_block()) kernels.enter_tiles();
+                     for (std::size_t m = 0; m < matrices.size(); ++m) {
+                         const Product product{matrices[m], piece.results + m * of_matrix, kRowsAtOnce};
+                         const std::size_t first_panel = piece.first / kPanelRows;
+                         ProductShare(kernels, activations, product, first_panel)
+                             .multiply(first_panel, piece.past / kPanelRows, space, thread, false);
+                     }
+                     if (activations.by_block()) kernels.leave_tiles();
+                     take(piece);
+                 }
+             });
+}
+
+bool worth_taking(std::size_t tokens, std::size_t rows, unsigned threads)
+{
+    return tokens > kDirectTokens && rows / kRowsAtOnce >= 8 * std::size_t{threads};
 }
 
 }  // namespace jiphyeon

@@ -22,6 +22,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -82,10 +83,16 @@ private:
 // The inputs of a product, in the forms that its matrices want.
 class Activations {
 public:
-    // Room for `tokens` x `columns` in each form that is asked for; earlier contents are lost.
-    void shape(std::size_t tokens, std::size_t columns, bool plain, bool per_32, bool per_256);
+    // Room for `tokens` x `columns` in each form that is asked for, as `kernels` want them; earlier contents
+    // are lost.
+    void shape(const Kernels& kernels, std::size_t tokens, std::size_t columns, bool plain, bool per_32,
+               bool per_256);
     // Writes all tokens, which lie `stride` floats apart.
     void fill(const Kernels& kernels, ThreadPool& pool, const float* x, std::size_t stride);
+    // Writes columns [first, past) of all tokens, whole blocks of every form. `x` begins with column `first`.
+    // Threads may write different columns at a time.
+    void fill_columns(const Kernels& kernels, std::size_t first, std::size_t past, const float* x,
+                      std::size_t stride);
 
     std::size_t tokens() const { return tokens_; }
     std::size_t tiles() const { return tiles_.size(); }
@@ -114,10 +121,9 @@ private:
     {
         return (tokens + kBlockTokens - 1) / kBlockTokens * kBlockTokens;
     }
-    // Columns [first, past) of a tile.
-    void fill(const Kernels& kernels, const Span& span, std::size_t first, std::size_t past, const float* x,
-              std::size_t stride);
-    void fill_blocks(const Kernels& kernels, ThreadPool& pool, const float* x, std::size_t stride);
+    // Columns [first, past) of a tile; `x` begins with column `first` of its first token.
+    void fill_tile(const Kernels& kernels, const Span& span, std::size_t first, std::size_t past,
+                   const float* x, std::size_t stride);
     // Where a tile's part from `column` on goes, in blocks of `block` columns.
     ActTileOut out(Form& form, const Span& span, std::size_t block, std::size_t column) const;
 
@@ -138,18 +144,53 @@ struct Product {
     std::size_t stride = 0;  // at least matrix->padded_rows(), a multiple of 16
 };
 
-// What a thread unpacks panels into.
-class UnpackSpace {
+// What a thread unpacks panels into, and has pieces of results in.
+class ProductSpace {
 public:
-    explicit UnpackSpace(unsigned threads) : buffers_(threads) {}
-    std::uint8_t* get(unsigned thread, std::size_t bytes);
+    explicit ProductSpace(unsigned threads) : buffers_(threads) {}
+    std::uint8_t* unpacked(unsigned thread, std::size_t bytes)
+    {
+        return grown(buffers_[thread].unpacked, bytes);
+    }
+    float* results(unsigned thread, std::size_t count) { return grown(buffers_[thread].results, count); }
 
 private:
-    std::vector<AlignedVector<std::uint8_t>> buffers_;
+    template <typename T>
+    static T* grown(AlignedVector<T>& buffer, std::size_t size)
+    {
+        if (buffer.size() < size) buffer.resize(size);
+        return buffer.data();
+    }
+    struct Buffers {
+        AlignedVector<std::uint8_t> unpacked;
+        AlignedVector<float> results;
+    };
+    std::vector<Buffers> buffers_;
 };
 
 // All products of the same activations in one go.
-void multiply(ThreadPool& pool, const Kernels& kernels, UnpackSpace& space, const Activations& activations,
+void multiply(ThreadPool& pool, const Kernels& kernels, ProductSpace& space, const Activations& activations,
               std::span<const Product> products);
+
+// Rows [first, past) of some products.
+struct ResultRows {
+    std::size_t first = 0;
+    std::size_t past = 0;
+    float* results = nullptr;  // [products][tokens][stride], of row `first` first
+    std::size_t stride = 0;
+    float* of(std::size_t product, std::size_t tokens, std::size_t t) const
+    {
+        return results + (product * tokens + t) * stride;
+    }
+};
+// Products with matrices of as many rows, whose results are done with as soon as they are there: `take` gets
+// kRowsAtOnce rows of all of them (at the end fewer), in the cache of the thread that it is called on.
+inline constexpr std::size_t kRowsAtOnce = 256;
+void multiply_and_take(ThreadPool& pool, const Kernels& kernels, ProductSpace& space,
+                       const Activations& activations, std::span<const Matrix* const> matrices,
+                       const std::function<void(const ResultRows&)>& take);
+// Whether that is worth it: results of few tokens stay in the cache anyway, and with few pieces threads would
+// be without work for long at the end.
+bool worth_taking(std::size_t tokens, std::size_t rows, unsigned threads);
 
 }  // namespace jiphyeon

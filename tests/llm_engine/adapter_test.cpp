@@ -79,6 +79,26 @@ TEST(Adapter, BitsDependOnNeitherInstructionSetNorThreadsNorSteps)
     }
 }
 
+// So many inner numbers go into the next product in pieces, but not where an adapter wants all of a token.
+TEST(Adapter, CountsWithManyTokensAndManyInnerNumbersToo)
+{
+    TinyOptions options;
+    options.inner = 2048;
+    options.layers = 1;
+    const std::string bytes = test::tiny_model(options);
+    const Gguf model = parsed(bytes);
+    const std::string file = test::tiny_adapter(model, 6, TensorType::f32, 4);
+    std::vector<TokenId> many;
+    for (std::size_t i = 0; i < 48; ++i) many.push_back(tokens()[i % tokens().size()]);
+    ASSERT_TRUE(worth_taking(many.size(), options.inner, 1));
+    const auto adapted = [&](std::size_t step) {
+        std::vector<Adapter> adapters;
+        adapters.emplace_back(parsed(file), "qwen2", 1.0f);
+        return run(model, adapters, many, step);
+    };
+    EXPECT_EQ(adapted(512), adapted(12));
+}
+
 TEST(Adapter, WithoutWeightItChangesNothing)
 {
     const std::string bytes = test::tiny_model({});

@@ -14,9 +14,9 @@ inline std::vector<float> product(const Matrix& matrix, const std::vector<float>
                                   const Kernels& kernels, unsigned threads)
 {
     ThreadPool pool(threads);
-    UnpackSpace space(pool.threads());
+    ProductSpace space(pool.threads());
     Activations activations;
-    activations.shape(tokens, matrix.columns(), true, true, matrix.columns() % 256 == 0);
+    activations.shape(kernels, tokens, matrix.columns(), true, true, matrix.columns() % 256 == 0);
     activations.fill(kernels, pool, x.data(), matrix.columns());
     AlignedVector<float> out(tokens * matrix.padded_rows());
     const Product product{&matrix, out.data(), matrix.padded_rows()};

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <tuple>
 
 #include "kernels_emulated_tiles.hpp"
 #include "tiny_forward.hpp"
@@ -162,6 +163,41 @@ TEST(Forward, EveryFamilysBitsAreTheSameByTiles)
             ASSERT_EQ(got.size(), expected.size());
             EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0)
                 << name_of(options);
+        }
+    }
+}
+
+// With many tokens and so many inner numbers a piece of these goes through the activation and into the input
+// of the next product at once; with few tokens, or for so many threads, all lie in memory in between.
+TEST(Forward, EveryFamilysBitsAreTheSameWhereInnerNumbersAreTakenInPieces)
+{
+    for (TinyOptions options : test::tiny_families()) {
+        options.layers = 1;
+        for (const auto& [matrices, others, inner] :
+             {std::tuple{TensorType::q4_k, TensorType::q6_k, 2304u},
+              std::tuple{TensorType::q8_0, TensorType::q4_0, 2080u},  // the last piece is a small one
+              std::tuple{TensorType::f16, TensorType::f32, 2064u}}) {
+            options.matrices = matrices;
+            options.others = others;
+            options.inner = inner;
+            if (matrices == TensorType::q4_k) {
+                options.width = 256;
+                options.head_size = 0;
+            }
+            const std::vector<TokenId> tokens = random_tokens(45, 30, 6);
+            Loaded whole(options, 3);
+            const std::vector<float> expected = run(whole.model, tokens, 512);
+            std::vector<const Kernels*> all = {&kernels_for(Isa::best)};
+            if (matrices == TensorType::q4_k) all.push_back(&test::kernels_emulated_tiles());
+            for (const Kernels* const kernels : all) {
+                ASSERT_TRUE(worth_taking(45, inner, 1));
+                ASSERT_FALSE(worth_taking(45, inner, 3));
+                Loaded pieces(options, 1, *kernels);
+                const std::vector<float> got = run(pieces.model, tokens, 512);
+                ASSERT_EQ(got.size(), expected.size());
+                EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0)
+                    << name_of(options);
+            }
         }
     }
 }

@@ -270,7 +270,7 @@ TEST(ProductByTiles, ActivationsLieByBlockOnlyForThem)
     ThreadPool pool(1);
     Activations activations;
     const auto lie_by_block = [&](std::size_t tokens, const Kernels& kernels) {
-        activations.shape(tokens, 256, false, false, true);
+        activations.shape(kernels, tokens, 256, false, false, true);
         activations.fill(kernels, pool, x.data(), 256);
         return activations.by_block();
     };
