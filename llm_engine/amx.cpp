@@ -56,7 +56,9 @@ public:
 
     AlignedVector<float> run(const Kernels& kernels)
     {
-        activations_.shape(kernels, tokens_, matrix_.columns(), false, false, true);
+        const ActForm form = act_form(matrix_.type());
+        activations_.shape(kernels, tokens_, matrix_.columns(), false, form == ActForm::per_32,
+                           form == ActForm::per_256);
         activations_.fill(kernels, pool_, x_.data(), matrix_.columns());
         AlignedVector<float> out(tokens_ * matrix_.padded_rows());
         const Product product{&matrix_, out.data(), matrix_.padded_rows()};
@@ -69,7 +71,7 @@ private:
     {
         const auto id = static_cast<std::uint32_t>(type);
         const std::size_t block = tensor_type_info(id)->block_bytes;
-        std::vector<std::uint8_t> bytes(rows * columns / 256 * block);
+        std::vector<std::uint8_t> bytes(rows * columns / tensor_type_info(id)->block_elements * block);
         for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random_());
         // A block begins or ends with halves, which must not be infinite.
         for (std::size_t at = 0; at < bytes.size(); at += block) {
@@ -92,7 +94,8 @@ private:
 
 bool tiles_compute_the_same()
 {
-    for (const TensorType type : {TensorType::q4_k, TensorType::q5_k, TensorType::q6_k, TensorType::iq4_xs}) {
+    for (const TensorType type : {TensorType::q4_k, TensorType::q5_k, TensorType::q6_k, TensorType::iq4_xs,
+                                  TensorType::q4_0, TensorType::q5_1, TensorType::q8_0}) {
         Trial trial(type, 48, 768, 59);  // a pair of panels and one alone; a whole step and a part of one
         const AlignedVector<float> by_tiles = trial.run(kKernelsAmx);
         const AlignedVector<float> by_vectors = trial.run(kKernelsAvx512);

@@ -31,8 +31,8 @@
 // output, never how. With few tokens weights are unpacked in registers (decoding then runs at the speed of
 // memory), with many once per panel, two panels at a time, into a buffer in the second-level cache: there
 // a broadcast meets two weight vectors. A last panel that has no second is used as stored. AMX differs from
-// AVX-512 only where there are many tokens and a scale per 256 (kernels_tiles.hpp): there the products go by
-// blocks of columns, each with all tokens.
+// AVX-512 only where there are many tokens (kernels_tiles.hpp): there the products go by blocks of columns,
+// each with all tokens.
 //
 // Attention goes over fixed chunks of 256 positions counted from position 0. A chunk gives its own maximum,
 // sum and weighted values; chunks are merged in ascending order, by whichever thread. Keys of a chunk lie
@@ -95,20 +95,25 @@ struct ActTileOut {
     std::int32_t* pairs = nullptr;
 };
 
-// For tile registers the activations per 256 lie by block of columns: of one block those of all tokens, whose
-// number is rounded up to a multiple of kBlockTokens. What the added ones hold does not matter.
+// For tile registers activations lie by block of 256 columns (per_32, the last may have fewer): of one block
+// those of all tokens, whose number is rounded up to a multiple of kBlockTokens. What the added ones hold
+// does not matter.
 struct ActBlock {
     std::size_t tokens = 0;
-    const std::int8_t* rows = nullptr;    // [tokens / 16][4][16][64]: 64 columns of 16 tokens lie together
-    const float* scales = nullptr;        // [tokens]
-    const std::int32_t* pairs = nullptr;  // [tokens / kBlockTokens][4][kBlockTokens], as in ActTile
+    std::size_t columns = 0;
+    // per_256: [tokens / 16][4][16][64], per_32: [tokens / 16][columns / 32][16][32]. So a tile lies
+    // together.
+    const std::int8_t* rows = nullptr;
+    const float* scales = nullptr;        // per_256: [tokens], per_32: [tokens / 16][columns / 32][16]
+    const float* totals = nullptr;        // per_32, as the scales: the sums of 32
+    const std::int32_t* pairs = nullptr;  // per_256: [tokens / kBlockTokens][4][kBlockTokens], as in ActTile
 };
-// Where a token's part of its first block goes; those of the other blocks lie as many blocks of `tokens`
-// behind.
+// The same arrays of the first block of some, to be written.
 struct ActBlockOut {
     std::size_t tokens = 0;
     std::int8_t* rows = nullptr;
     float* scales = nullptr;
+    float* totals = nullptr;
     std::int32_t* pairs = nullptr;
 };
 
@@ -120,11 +125,14 @@ struct TileResult {
     float* row(int t) const { return out + static_cast<std::size_t>(t) * stride; }
 };
 
-// The products of one type by tile registers, a block of 256 columns at a time, of one or two panels. Their
-// sums lie by steps of kBlockTokens tokens: [tokens / kBlockTokens][panels][kBlockTokens][16].
+// The products of one type by tile registers, a block of columns at a time (ActBlock), of one or two panels.
+// Their sums lie by steps of kBlockTokens tokens: [tokens / kBlockTokens][panels][kBlockTokens][16].
 struct TileKernels {
+    // A thread calls this before unpack and add, and Kernels::leave_tiles behind them: in between its
+    // switches to other threads cost more.
+    void (*enter)() = nullptr;
     std::size_t block_bytes = 0;  // of what `unpack` makes of a block of a panel
-    void (*unpack)(const std::uint8_t* block, std::uint8_t* out) = nullptr;
+    void (*unpack)(const std::uint8_t* block, std::size_t columns, std::uint8_t* out) = nullptr;
     // `blocks`: of so many panels, unpacked one behind the other. first: the sums begin with this block.
     void (*add)(const std::uint8_t* blocks, std::size_t panels, const ActBlock& tokens, bool first,
                 float* sums) = nullptr;
@@ -167,8 +175,11 @@ struct Kernels {
     // Columns of a whole tile, whose tokens lie `stride` floats apart. columns: a multiple of 32, or 256.
     void (*quantize_32)(const float* x, std::size_t stride, std::size_t columns, const ActTileOut& out);
     void (*quantize_256)(const float* x, std::size_t stride, std::size_t columns, const ActTileOut& out);
-    // Of one token.
-    void (*quantize_blocks)(const float* x, std::size_t columns, const ActBlockOut& out);
+    // Of one token, number `token` of those of the blocks.
+    void (*quantize_blocks_32)(const float* x, std::size_t columns, std::size_t token,
+                               const ActBlockOut& out);
+    void (*quantize_blocks_256)(const float* x, std::size_t columns, std::size_t token,
+                                const ActBlockOut& out);
 
     // n: a multiple of 16 everywhere. `out` may be `x`.
     void (*rms_norm)(const float* x, const float* weight, std::size_t n, float epsilon, float* out);
@@ -196,11 +207,8 @@ struct Kernels {
     // The sums of panels, of two after two, each of `padded` tokens, to the results of the first `tokens`.
     void (*take_sums)(const float* sums, std::size_t panels, std::size_t padded, std::size_t tokens,
                       const TileResult& result) = nullptr;
-    // A thread calls these before and after their products; between them its switches to other threads cost
-    // more.
-    void (*enter_tiles)() = nullptr;
     void (*leave_tiles)() = nullptr;
-    bool has_tiles() const { return enter_tiles != nullptr; }
+    bool has_tiles() const { return leave_tiles != nullptr; }
 
     const TypeKernels& of(TensorType type) const { return types[static_cast<std::size_t>(type)]; }
 };

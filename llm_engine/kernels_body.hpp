@@ -122,16 +122,33 @@ void quantize_256(const float* x, std::size_t stride, std::size_t columns, const
     }
 }
 
-void quantize_blocks(const float* x, std::size_t columns, const ActBlockOut& out)
+void quantize_blocks_32(const float* x, std::size_t columns, std::size_t token, const ActBlockOut& out)
+{
+    for (std::size_t first = 0; first < columns; first += 256) {
+        const std::size_t count = (columns - first < 256 ? columns - first : 256) / 32;
+        const std::size_t at = first / 32 * out.tokens + token / 16 * 16 * count + token % 16;
+        for (std::size_t b = 0; b < count; ++b) {
+            std::int8_t* const row = out.rows + (at + 16 * b) * 32;
+            out.scales[at + 16 * b] = round_block(x + first + 32 * b, 32, row);
+            std::int64_t of_8[4];
+            Lanes::sums_of_8(row, of_8);
+            out.totals[at + 16 * b] = static_cast<float>(of_8[0] + of_8[1] + of_8[2] + of_8[3]);
+        }
+    }
+}
+
+void quantize_blocks_256(const float* x, std::size_t columns, std::size_t token, const ActBlockOut& out)
 {
     for (std::size_t b = 0; b < columns / 256; ++b) {
+        const std::size_t before = b * out.tokens;
         alignas(64) std::int8_t bytes[256];
-        out.scales[b * out.tokens] = round_block(x + 256 * b, 256, bytes);
+        out.scales[before + token] = round_block(x + 256 * b, 256, bytes);
         std::int64_t of_8[32];
         for (std::size_t i = 0; i < 32; i += 4) Lanes::sums_of_8(bytes + 8 * i, of_8 + i);
-        std::int32_t* const pairs = out.pairs + 4 * b * out.tokens;
+        const std::size_t group = token / kBlockTokens * kBlockTokens;
+        std::int32_t* const pairs = out.pairs + (before + group) * 4 + token % kBlockTokens;
         for (std::size_t p = 0; p < 4; ++p) pairs[p * kBlockTokens] = pair_of_sums(of_8 + 8 * p);
-        std::int8_t* const rows = out.rows + 256 * b * out.tokens;
+        std::int8_t* const rows = out.rows + (before + token / 16 * 16) * 256 + token % 16 * 64;
         for (std::size_t i = 0; i < 4; ++i) __builtin_memcpy(rows + 1024 * i, bytes + 64 * i, 64);
     }
 }
@@ -531,7 +548,8 @@ constexpr Kernels make_kernels(Isa isa)
     set_products(k);
     k.quantize_32 = quantize_32;
     k.quantize_256 = quantize_256;
-    k.quantize_blocks = quantize_blocks;
+    k.quantize_blocks_32 = quantize_blocks_32;
+    k.quantize_blocks_256 = quantize_blocks_256;
     k.rms_norm = rms_norm;
     k.layer_norm = layer_norm;
     k.silu_multiply = silu_multiply;

@@ -1,26 +1,32 @@
 // Products by tile registers, over the `Tiles` of the including file (tiles.hpp) and its `Lanes`: see
-// kernels_products.hpp. For the types with a scale per 256 columns; where there is one per 32, the integers
-// of a tile would have to become floats eight times as often: those are left to VNNI.
+// kernels_products.hpp.
 //
-// A tile has no place for the integer scales of sub-blocks, so unpacking multiplies them into the weights.
-// The products take at most 14 bits with their sign and lie in two planes of bytes, the low ones unsigned and
-// the high ones signed, 16 quads of a panel as the right side of one tile product, the bytes of 16 tokens as
-// its left side. Per block of 256 columns 4 products of each plane give two sums for each output, and
+// Blocks of columns are the outer loop: the block of a panel is unpacked into the first-level cache and meets
+// all tokens there, whose results so far are read and written again for every block. A panel's 16 quads are
+// the right side of a tile product, the bytes of 16 tokens its left side.
+//
+// Scales per 256 columns. A tile has no place for the integer scales of sub-blocks, so unpacking multiplies
+// them into the weights. The products take at most 14 bits with their sign and lie in two planes of bytes,
+// the low ones unsigned and the high ones signed. Per block 4 products of each plane give two sums for each
+// output, and
 //     sum of the low plane + 256 * sum of the high plane
 // is the very integer that the other kernels find: both sums and the result stay below 2^28. What follows is
-// the same sequence of float operations.
+// the same sequence of float operations. A step is one panel and 32 tokens, so that each loaded tile is used
+// twice.
 //
-// Blocks of columns are the outer loop: the planes of a panel's block are unpacked into the first-level cache
-// and meet all tokens there, whose results so far are read and written again for every block.
+// Scales per 32 columns. Tiles are half as deep, and their sums become floats eight times as often; it is
+// these that take the time.
 //
-// A step is one panel and 32 tokens: each loaded tile is used twice. Tile products take long to end, so the
-// floats of a step are computed while the tiles are at the next.
+// Tile products take long to end, and what a tile stores cannot be loaded before it has reached the cache. So
+// the floats of a step (or of 32 columns) are computed while the tiles are at the next.
 #pragma once
 
 #include "tiles.hpp"
 
 namespace jiphyeon {
 namespace {
+
+// --- scales per 256 columns --------------------------------------------------------------------------------
 
 constexpr std::size_t kTileQuads = 16;
 constexpr std::size_t kPlaneBytes = kTileQuads * 64;  // of 64 columns
@@ -68,7 +74,7 @@ void unpack_planes_half(const Source& source, int chunk, std::uint8_t* out)
 }
 
 template <typename Source>
-void unpack_planes(const std::uint8_t* block, std::uint8_t* out)
+void unpack_planes(const std::uint8_t* block, std::size_t, std::uint8_t* out)
 {
     Source source;
     source.block(block);
@@ -83,7 +89,7 @@ void unpack_planes(const std::uint8_t* block, std::uint8_t* out)
     }
 }
 
-void unpack_planes_6k(const std::uint8_t* block, std::uint8_t* out)
+void unpack_planes_6k(const std::uint8_t* block, std::size_t, std::uint8_t* out)
 {
     SourceQ6K source;
     source.block(block);
@@ -116,7 +122,7 @@ constexpr TileShapes kShapes = [] {
     return shapes;
 }();
 
-void enter_tiles()
+void enter_planes()
 {
     Tiles::set_shapes(kShapes);
 }
@@ -256,6 +262,183 @@ void add_block_by_tiles(const std::uint8_t* planes, std::size_t panels, const Ac
     for (int t = 0; t < static_cast<int>(kBlockTokens); t += 2) add_two_tokens(before, sums, t);
 }
 
+// --- types with a scale per 32 columns
+// ----------------------------------------------------------------------
+
+// A tile of 32 columns is half as deep, and its sums become floats at once. The signed bytes of 8 blocks of 8
+// quads; scales ready to use.
+template <bool kHasMinimum>
+struct Signed32 {
+    static constexpr std::size_t kScales = 4096;
+    static constexpr std::size_t kMinima = kScales + 512;
+    static constexpr std::size_t kBytes = kHasMinimum ? kMinima + 512 : kMinima;
+    static constexpr bool kMinimum = kHasMinimum;
+};
+
+template <typename Source>
+constexpr int kOffset32 = Source::kBias == kBias8                         ? 8
+                          : Source::kBias == kBias16                      ? 16
+                          : Source::kMaxWeight == 255 && !Lanes::kSigned8 ? 128
+                                                                          : 0;
+
+template <int kQuad, typename Source>
+void store_signed(const Source& source, std::uint8_t* out)
+{
+    Lanes::store_bytes(out + kQuad * 64, Lanes::subtract(source.template quad<kQuad>(), kOffset32<Source>));
+}
+
+template <typename Source>
+void unpack_signed(const std::uint8_t* block, std::size_t columns, std::uint8_t* out)
+{
+    using Out = Signed32<Source::kMinimum>;
+    Source source;
+    for (std::size_t b = 0; b < columns / 32; ++b) {
+        source.block(block + b * Source::kBytes);
+        std::uint8_t* const quads = out + b * 512;
+        store_signed<0>(source, quads);
+        store_signed<1>(source, quads);
+        store_signed<2>(source, quads);
+        store_signed<3>(source, quads);
+        store_signed<4>(source, quads);
+        store_signed<5>(source, quads);
+        store_signed<6>(source, quads);
+        store_signed<7>(source, quads);
+        store_floats(out + Out::kScales + b * 64, source.scale());
+        if constexpr (Source::kMinimum) store_floats(out + Out::kMinima + b * 64, source.minimum());
+    }
+}
+
+// Registers 0 and 1 hold sums, in turns; 4 and 6 their tokens, 5 and 7 their weights.
+constexpr TileShapes kShapes32 = [] {
+    TileShapes shapes;
+    for (const int tile : {0, 1, 4, 5, 6, 7}) {
+        const bool is_tokens = tile == 4 || tile == 6;
+        const bool is_weights = tile == 5 || tile == 7;
+        shapes.row_bytes[tile] = is_tokens ? 32 : 64;
+        shapes.rows[tile] = is_weights ? 8 : kTileRows;
+    }
+    return shapes;
+}();
+
+void enter_signed()
+{
+    Tiles::set_shapes(kShapes32);
+}
+
+template <int kTurn>
+[[gnu::always_inline]] inline void dot_32(const std::uint8_t* quads, const std::int8_t* rows)
+{
+    Tiles::zero<kTurn>();
+    Tiles::load<4 + 2 * kTurn>(rows, 32);
+    Tiles::load<5 + 2 * kTurn>(quads, 64);
+    Tiles::dot_signed<kTurn, 4 + 2 * kTurn, 5 + 2 * kTurn>();
+}
+
+// Results of 16 tokens with a panel, in registers: loops of 8 are unrolled.
+constexpr int kHalf = kTileRows / 2;
+using Results32 = F[2][kHalf];
+using Sums32 = std::int32_t[kTileRows][kPanelRows];
+
+// A panel with 16 tokens of a block.
+template <bool kMinimum>
+struct Step32 {
+    const std::uint8_t* panel;
+    const std::int8_t* rows;
+    const float* scales;
+    const float* totals;
+    float* results;
+
+    // Begins with the products of 32 columns, in the registers of `turn`.
+    [[gnu::always_inline]] inline void dot(int turn, std::size_t b) const
+    {
+        turn == 0 ? dot_32<0>(panel + b * 512, rows + b * 512) : dot_32<1>(panel + b * 512, rows + b * 512);
+    }
+    // Adds their floats.
+    [[gnu::always_inline]] inline void add(Results32& acc, const Sums32& sums, std::size_t b) const
+    {
+        const F scale = load_floats(panel + Signed32<kMinimum>::kScales + b * 64);
+        JIPHYEON_UNROLL(2)
+        for (int half = 0; half < 2; ++half) {
+            JIPHYEON_UNROLL(8)
+            for (int t = 0; t < kHalf; ++t) {
+                const int row = half * kHalf + t;
+                const std::size_t at = b * kTileRows + static_cast<std::size_t>(row);
+                F value = Lanes::mul(scale, Lanes::to_float(Lanes::load_int(sums[row])));
+                if constexpr (kMinimum) {
+                    const F minimum = load_floats(panel + Signed32<kMinimum>::kMinima + b * 64);
+                    value = Lanes::fma(minimum, Lanes::set1(totals[at]), value);
+                }
+                acc[half][t] = Lanes::fma(Lanes::set1(scales[at]), value, acc[half][t]);
+            }
+        }
+    }
+    [[gnu::always_inline]] inline void load(Results32& acc, bool nothing) const
+    {
+        JIPHYEON_UNROLL(2)
+        for (int half = 0; half < 2; ++half) {
+            JIPHYEON_UNROLL(8)
+            for (int t = 0; t < kHalf; ++t)
+                acc[half][t] = nothing ? Lanes::zero() : Lanes::load(results + (half * kHalf + t) * kLanes);
+        }
+    }
+    [[gnu::always_inline]] inline void store(const Results32& acc) const
+    {
+        JIPHYEON_UNROLL(2)
+        for (int half = 0; half < 2; ++half) {
+            JIPHYEON_UNROLL(8)
+            for (int t = 0; t < kHalf; ++t) Lanes::store(results + (half * kHalf + t) * kLanes, acc[half][t]);
+        }
+    }
+};
+
+// While products are computed, the sums of those before them leave their register, and those of the ones
+// before these become floats.
+template <bool kMinimum>
+void add_signed_by_tiles(const std::uint8_t* signed_panels, std::size_t panels, const ActBlock& block,
+                         bool first, float* results)
+{
+    const std::size_t count = block.columns / 32;
+    const auto step_of = [&](std::size_t token, std::size_t p) {
+        return Step32<kMinimum>{
+            signed_panels + p * Signed32<kMinimum>::kBytes, block.rows + token * block.columns,
+            block.scales + token * count, block.totals + token * count,
+            results + (token / kBlockTokens * panels + p) * kStepSums + token % kBlockTokens * kPanelRows};
+    };
+    alignas(64) Sums32 sums[2];
+    Results32 acc;
+    Step32<kMinimum> step = step_of(0, 0);
+    Step32<kMinimum> before = step;
+    int turn = 0;
+    step.dot(turn, 0);
+    for (std::size_t token = 0; token < block.tokens; token += kTileRows) {
+        for (std::size_t p = 0; p < panels; ++p) {
+            // Behind the last step its own products begin once more.
+            const bool last = p + 1 == panels;
+            const bool very_last = last && token + kTileRows == block.tokens;
+            const Step32<kMinimum> next =
+                very_last ? step : step_of(last ? token + kTileRows : token, last ? 0 : p + 1);
+            for (std::size_t b = 0; b < count; ++b) {
+                b + 1 < count ? step.dot(1 - turn, b + 1) : next.dot(1 - turn, 0);
+                turn == 0 ? Tiles::store<0>(sums[0], 64) : Tiles::store<1>(sums[1], 64);
+                if (b > 0) {
+                    step.add(acc, sums[1 - turn], b - 1);
+                } else {
+                    if (token + p > 0) {
+                        before.add(acc, sums[1 - turn], count - 1);
+                        before.store(acc);
+                    }
+                    step.load(acc, first);
+                }
+                turn = 1 - turn;
+            }
+            before = step;
+            step = next;
+        }
+    }
+    before.add(acc, sums[1 - turn], count - 1);
+    before.store(acc);
+}
+
 // A token at a time, as its results lie together.
 void take_sums(const float* sums, std::size_t panels, std::size_t padded, std::size_t tokens,
                const TileResult& result)
@@ -274,25 +457,36 @@ void take_sums(const float* sums, std::size_t panels, std::size_t padded, std::s
     }
 }
 
-template <typename Source>
-constexpr void set_tile_product(TypeKernels& type,
-                                void (*unpack)(const std::uint8_t* block, std::uint8_t* out))
+template <bool kMinimum>
+constexpr TileKernels tiles_of_planes(void (*unpack)(const std::uint8_t*, std::size_t, std::uint8_t*))
 {
-    type.tiles = {Source::kBytes, unpack, add_block_by_tiles<Source>};
+    return {enter_planes, Planes<kMinimum>::kBytes, unpack, add_block_by_tiles<Planes<kMinimum>>};
+}
+template <typename Source>
+constexpr TileKernels tiles_32()
+{
+    return {enter_signed, Signed32<Source::kMinimum>::kBytes, unpack_signed<Source>,
+            add_signed_by_tiles<Source::kMinimum>};
 }
 
 // `kernels` with products of blocks by tiles.
 constexpr Kernels with_tiles(Kernels kernels)
 {
-    const auto of = [&](TensorType type) -> TypeKernels& {
-        return kernels.types[static_cast<std::size_t>(type)];
+    const auto of = [&](TensorType type) -> TileKernels& {
+        return kernels.types[static_cast<std::size_t>(type)].tiles;
     };
-    set_tile_product<Planes<true>>(of(TensorType::q4_k), unpack_planes<SourceK<false>>);
-    set_tile_product<Planes<true>>(of(TensorType::q5_k), unpack_planes<SourceK<true>>);
-    set_tile_product<Planes<false>>(of(TensorType::iq4_xs), unpack_planes<SourceIQ4XS>);
-    set_tile_product<Planes<false>>(of(TensorType::q6_k), unpack_planes_6k);
+    of(TensorType::q4_0) = tiles_32<SourceLinear<false, false>>();
+    of(TensorType::q4_1) = tiles_32<SourceLinear<true, false>>();
+    of(TensorType::q5_0) = tiles_32<SourceLinear<false, true>>();
+    of(TensorType::q5_1) = tiles_32<SourceLinear<true, true>>();
+    of(TensorType::q8_0) = tiles_32<SourceQ80>();
+    of(TensorType::iq4_nl) = tiles_32<SourceIQ4NL>();
+    of(TensorType::mxfp4) = tiles_32<SourceMXFP4>();
+    of(TensorType::q4_k) = tiles_of_planes<true>(unpack_planes<SourceK<false>>);
+    of(TensorType::q5_k) = tiles_of_planes<true>(unpack_planes<SourceK<true>>);
+    of(TensorType::iq4_xs) = tiles_of_planes<false>(unpack_planes<SourceIQ4XS>);
+    of(TensorType::q6_k) = tiles_of_planes<false>(unpack_planes_6k);
     kernels.take_sums = take_sums;
-    kernels.enter_tiles = enter_tiles;
     kernels.leave_tiles = leave_tiles;
     return kernels;
 }

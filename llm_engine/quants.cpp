@@ -293,24 +293,21 @@ void Activations::shape(const Kernels& kernels, std::size_t tokens, std::size_t 
     };
     plain_ = plain;
     if (plain) grow(values_, tokens * columns);
+    by_block_ = tokens > kDirectTokens && kernels.has_tiles();
     per_32_.used = per_32;
-    if (per_32) {
-        grow(per_32_.quads, tokens * columns / 4);
-        grow(per_32_.scales, tokens * columns / 32);
-        grow(per_32_.bias, tokens * columns / 32 * kBiasRows32);
-    }
     per_256_.used = per_256;
-    by_block_ = false;
-    if (per_256) {
-        const std::size_t blocks = columns / 256;
-        grow(per_256_.scales, whole_steps(tokens) * blocks);
-        grow(per_256_.pairs, whole_steps(tokens) * blocks * 4);
-        by_block_ = tokens > kDirectTokens && kernels.has_tiles();
+    const std::size_t of_block = by_block_ ? block_tokens() : tokens;
+    for (Form* const form : {&per_32_, &per_256_}) {
+        if (!form->used) continue;
+        const std::size_t blocks = columns / (form == &per_32_ ? 32 : 256);
+        grow(form->scales, of_block * blocks);
+        if (form == &per_256_) grow(form->pairs, of_block * blocks * 4);
         if (by_block_) {
-            grow(rows_, whole_steps(tokens) * columns);
+            grow(form->rows, of_block * columns);
+            if (form == &per_32_) grow(form->totals, of_block * blocks);
         } else {
-            grow(per_256_.quads, tokens * columns / 4);
-            grow(per_256_.bias, tokens * blocks * kBiasRows256);
+            grow(form->quads, tokens * columns / 4);
+            grow(form->bias, tokens * blocks * (form == &per_32_ ? kBiasRows32 : kBiasRows256));
         }
     }
 }
@@ -352,11 +349,19 @@ void Activations::fill_columns(const Kernels& kernels, std::size_t first, std::s
     for (const Span& span : tiles_) fill_tile(kernels, span, first, past, x + span.first * stride, stride);
 }
 
-ActBlock Activations::block(std::size_t i) const
+ActBlock Activations::block(std::size_t i, ActForm form) const
 {
-    const std::size_t at = i * block_tokens();
-    return {block_tokens(), rows_.data() + at * 256, per_256_.scales.data() + at,
-            per_256_.pairs.data() + at * 4};
+    const bool is_32 = form == ActForm::per_32;
+    const Form& from = is_32 ? per_32_ : per_256_;
+    const std::size_t before = i * block_tokens() * (is_32 ? 8 : 1);
+    ActBlock block;
+    block.tokens = block_tokens();
+    block.columns = std::min<std::size_t>(256, columns_ - i * 256);
+    block.rows = from.rows.data() + i * 256 * block_tokens();
+    block.scales = from.scales.data() + before;
+    block.totals = is_32 ? from.totals.data() + before : nullptr;
+    block.pairs = is_32 ? nullptr : from.pairs.data() + before * 4;
+    return block;
 }
 
 void Activations::fill_tile(const Kernels& kernels, const Span& span, std::size_t first, std::size_t past,
@@ -369,19 +374,27 @@ void Activations::fill_tile(const Kernels& kernels, const Span& span, std::size_
             for (unsigned t = 0; t < span.tokens; ++t) *to++ = x[t * stride + i];
         }
     }
+    if (by_block_) return fill_tokens(kernels, span, first, columns, x, stride);
     if (per_32_.used) kernels.quantize_32(x, stride, columns, out(per_32_, span, 32, first));
-    if (per_256_.used && !by_block_) {
-        kernels.quantize_256(x, stride, columns, out(per_256_, span, 256, first));
-    }
-    for (unsigned i = 0; by_block_ && i < span.tokens; ++i) {
-        const std::size_t t = span.first + i;
-        const std::size_t before = first / 256 * block_tokens();  // tokens of the blocks before
+    if (per_256_.used) kernels.quantize_256(x, stride, columns, out(per_256_, span, 256, first));
+}
+
+void Activations::fill_tokens(const Kernels& kernels, const Span& span, std::size_t first,
+                              std::size_t columns, const float* x, std::size_t stride)
+{
+    const std::size_t tokens = block_tokens();
+    for (Form* const form : {&per_32_, &per_256_}) {
+        if (!form->used) continue;
         ActBlockOut to;
-        to.tokens = block_tokens();
-        to.rows = rows_.data() + before * 256 + t / 16 * 4096 + t % 16 * 64;
-        to.scales = per_256_.scales.data() + before + t;
-        to.pairs = per_256_.pairs.data() + (before + t / kBlockTokens * kBlockTokens) * 4 + t % kBlockTokens;
-        kernels.quantize_blocks(x + i * stride, columns, to);
+        to.tokens = tokens;
+        to.rows = form->rows.data() + first * tokens;
+        const bool is_32 = form == &per_32_;
+        const std::size_t before = first / (is_32 ? 32 : 256) * tokens;
+        to.scales = form->scales.data() + before;
+        to.totals = is_32 ? form->totals.data() + before : nullptr;
+        to.pairs = is_32 ? nullptr : form->pairs.data() + before * 4;
+        const auto quantize = is_32 ? kernels.quantize_blocks_32 : kernels.quantize_blocks_256;
+        for (unsigned i = 0; i < span.tokens; ++i) quantize(x + i * stride, columns, span.first + i, to);
     }
 }
 
@@ -419,7 +432,7 @@ public:
           matrix_(*product.matrix),
           type_(kernels.of(matrix_.type())),
           form_(act_form(matrix_.type())),
-          by_block_(form_ == ActForm::per_256 && activations.by_block()),
+          by_block_(form_ != ActForm::plain && activations.by_block()),
           together_(activations.tokens() <= kDirectTokens || type_.unpack == nullptr ? 1 : 2)
     {
     }
@@ -497,23 +510,27 @@ private:
                          bool past_caches) const
     {
         const TileKernels& tiles = type_.tiles;
-        const std::size_t blocks = matrix_.columns() / 256;
-        const std::size_t stored_bytes = matrix_.panel_bytes() / blocks;
+        const std::size_t columns = matrix_.columns();
         const std::size_t padded = activations_.block_tokens();
         std::uint8_t* const unpacked =
             space.unpacked(thread, 2 * tiles.block_bytes + panels * sums_of_panel() * sizeof(float));
         float* const sums = reinterpret_cast<float*>(unpacked + 2 * tiles.block_bytes);
-        for (std::size_t b = 0; b < blocks; ++b) {
+        tiles.enter();
+        for (std::size_t begin = 0; begin < columns; begin += 256) {
+            const ActBlock block = activations_.block(begin / 256, form_);
+            const std::size_t before_bytes = matrix_.panel_bytes() * begin / columns;
+            const std::size_t stored_bytes = matrix_.panel_bytes() * block.columns / columns;
             for (std::size_t p = 0; p < panels; p += 2) {
                 const std::size_t of_pair = std::min<std::size_t>(2, panels - p);
                 for (std::size_t i = 0; i < of_pair; ++i) {
-                    const std::uint8_t* const stored = matrix_.panel(first + p + i) + b * stored_bytes;
-                    tiles.unpack(stored, unpacked + i * tiles.block_bytes);
+                    const std::uint8_t* const stored = matrix_.panel(first + p + i) + before_bytes;
+                    tiles.unpack(stored, block.columns, unpacked + i * tiles.block_bytes);
                     prefetch_part(stored + stored_bytes, stored_bytes, 0, 1);  // comes from memory meanwhile
                 }
-                tiles.add(unpacked, of_pair, activations_.block(b), b == 0, sums + p * sums_of_panel());
+                tiles.add(unpacked, of_pair, block, begin == 0, sums + p * sums_of_panel());
             }
         }
+        kernels_.leave_tiles();
         kernels_.take_sums(sums, panels, padded, activations_.tokens(),
                            {results_of(first), product_.stride, past_caches});
     }
@@ -546,7 +563,6 @@ void multiply(ThreadPool& pool, const Kernels& kernels, ProductSpace& space, con
     pool.run(pieces.size() - 1, 1, [&](std::size_t from_piece, std::size_t to_piece, unsigned thread) {
         const std::size_t begin = pieces[from_piece];
         const std::size_t end = pieces[to_piece];
-        if (activations.by_block()) kernels.enter_tiles();
         std::size_t first = 0;  // number of the first unit of `product`
         for (const Product& product : products) {
             const ProductShare share(kernels, activations, product);
@@ -556,7 +572,6 @@ void multiply(ThreadPool& pool, const Kernels& kernels, ProductSpace& space, con
                 share.multiply_units(from - first, std::min(end, past) - first, space, thread, past_caches);
             first = past;
         }
-        if (activations.by_block()) kernels.leave_tiles();
     });
 }
 
@@ -574,14 +589,12 @@ void multiply_and_take(ThreadPool& pool, const Kernels& kernels, ProductSpace& s
                  for (std::size_t i = begin; i < end; ++i) {
                      piece.first = i * kRowsAtOnce;
                      piece.past = std::min(rows, piece.first + kRowsAtOnce);
-                     if (activations.by_block()) kernels.enter_tiles();
                      for (std::size_t m = 0; m < matrices.size(); ++m) {
                          const Product product{matrices[m], piece.results + m * of_matrix, kRowsAtOnce};
                          const std::size_t first_panel = piece.first / kPanelRows;
                          ProductShare(kernels, activations, product, first_panel)
                              .multiply(first_panel, piece.past / kPanelRows, space, thread, false);
                      }
-                     if (activations.by_block()) kernels.leave_tiles();
                      take(piece);
                  }
              });

@@ -99,11 +99,11 @@ public:
     std::size_t tile_first(std::size_t i) const { return tiles_[i].first; }
     ActTile tile(std::size_t i, ActForm form) const;
 
-    // Whether those per 256 were written for tile registers: by block of columns instead of by tile.
+    // Whether they were written for tile registers: by block of columns instead of by tile.
     bool by_block() const { return by_block_; }
     // Tokens in a block: tokens(), rounded up.
     std::size_t block_tokens() const { return whole_steps(tokens_); }
-    ActBlock block(std::size_t i) const;  // of 256 columns
+    ActBlock block(std::size_t i, ActForm form) const;  // of 256 columns, or what is left
 
 private:
     struct Span {
@@ -116,6 +116,8 @@ private:
         AlignedVector<float> scales;
         AlignedVector<std::int32_t> bias;
         AlignedVector<std::int32_t> pairs;
+        AlignedVector<std::int8_t> rows;  // these two by block only
+        AlignedVector<float> totals;
     };
     static std::size_t whole_steps(std::size_t tokens)
     {
@@ -124,6 +126,8 @@ private:
     // Columns [first, past) of a tile; `x` begins with column `first` of its first token.
     void fill_tile(const Kernels& kernels, const Span& span, std::size_t first, std::size_t past,
                    const float* x, std::size_t stride);
+    void fill_tokens(const Kernels& kernels, const Span& span, std::size_t first, std::size_t columns,
+                     const float* x, std::size_t stride);
     // Where a tile's part from `column` on goes, in blocks of `block` columns.
     ActTileOut out(Form& form, const Span& span, std::size_t block, std::size_t column) const;
 
@@ -135,7 +139,6 @@ private:
     Form per_32_;
     Form per_256_;
     bool by_block_ = false;
-    AlignedVector<std::int8_t> rows_;  // by block; with the scales and pairs of per_256_
 };
 
 struct Product {

@@ -23,7 +23,18 @@ using test::EmulatedTiles;
 using test::kernels_emulated_tiles;
 using test::name_of;
 
-constexpr TensorType kTypes[] = {TensorType::q4_k, TensorType::q5_k, TensorType::q6_k, TensorType::iq4_xs};
+constexpr TensorType kTypesPer256[] = {TensorType::q4_k, TensorType::q5_k, TensorType::q6_k,
+                                       TensorType::iq4_xs};
+constexpr TensorType kTypesPer32[] = {TensorType::q4_0, TensorType::q4_1, TensorType::q5_0,
+                                      TensorType::q5_1, TensorType::q8_0, TensorType::iq4_nl,
+                                      TensorType::mxfp4};
+
+std::vector<TensorType> all_types()
+{
+    std::vector<TensorType> all(std::begin(kTypesPer256), std::end(kTypesPer256));
+    all.insert(all.end(), std::begin(kTypesPer32), std::end(kTypesPer32));
+    return all;
+}
 
 bool has_amx()
 {
@@ -169,7 +180,7 @@ std::vector<float> random_tokens(std::size_t tokens, std::size_t columns, std::m
     std::normal_distribution<float> normal(0, 1);
     std::vector<float> x(tokens * columns);
     for (float& value : x) value = normal(random);
-    std::fill_n(x.begin() + static_cast<std::ptrdiff_t>(3 * columns), 256, 0.0f);
+    std::fill_n(x.begin() + static_cast<std::ptrdiff_t>(3 * columns), columns / 2, 0.0f);
     return x;
 }
 
@@ -178,17 +189,20 @@ std::vector<float> random_tokens(std::size_t tokens, std::size_t columns, std::m
 TEST(ProductByTiles, BitsAreThoseOfPlainCodeForEveryNumberOfTokens)
 {
     std::mt19937 random(5);
-    for (const TensorType type : kTypes) {
-        for (const std::size_t columns : {256u, 512u, 768u, 1280u}) {
-            const OneMatrix matrix(type, 33, columns);
-            for (unsigned tokens = 37; tokens <= (columns == 512 ? 66u : 40u); ++tokens) {
-                const std::vector<float> x = random_tokens(tokens, columns, random);
-                expect_tiles_give_the_bits_of_plain_code(matrix, x, tokens % 3 + 1,
-                                                         name_of(type) + ' ' + std::to_string(columns) +
-                                                             " columns " + std::to_string(tokens) +
-                                                             " tokens");
-            }
+    const auto expect = [&](TensorType type, std::size_t columns) {
+        const OneMatrix matrix(type, 33, columns);
+        for (unsigned tokens = 37; tokens <= (columns == 512 ? 66u : 40u); ++tokens) {
+            expect_tiles_give_the_bits_of_plain_code(matrix, random_tokens(tokens, columns, random),
+                                                     tokens % 3 + 1,
+                                                     name_of(type) + ' ' + std::to_string(columns) +
+                                                         " columns " + std::to_string(tokens) + " tokens");
         }
+    };
+    for (const TensorType type : kTypesPer256) {
+        for (const std::size_t columns : {256u, 512u, 768u, 1280u}) expect(type, columns);
+    }
+    for (const TensorType type : kTypesPer32) {
+        for (const std::size_t columns : {32u, 96u, 256u, 288u, 512u, 896u}) expect(type, columns);
     }
 }
 
@@ -206,7 +220,7 @@ TEST(ProductByTiles, BitsAreThoseOfPlainCodeForMorePanelsThanAtOnce)
 // All bits of the quants and of the integer scales alike: the largest and smallest bytes in both planes.
 TEST(ProductByTiles, ExtremeWeightsAndActivationsDoNotOverflow)
 {
-    for (const TensorType type : kTypes) {
+    for (const TensorType type : all_types()) {
         for (const int fill : {0x00, 0x0f, 0x1f, 0x70, 0x7f, 0x80, 0x88, 0xf0, 0xff}) {
             const OneMatrix matrix(type, 32, 512, static_cast<std::uint8_t>(fill));
             std::vector<float> x(37 * 512);
@@ -225,7 +239,7 @@ TEST(ProductByTiles, ExtremeWeightsAndActivationsDoNotOverflow)
 TEST(ProductByTiles, EveryColumnMeetsItsOwnActivation)
 {
     constexpr std::size_t kColumns = 512;
-    for (const TensorType type : kTypes) {
+    for (const TensorType type : all_types()) {
         const OneMatrix matrix(type, 32, kColumns);
         for (std::size_t first = 0; first < kColumns; first += 64) {
             std::vector<float> x(64 * kColumns);
@@ -243,7 +257,7 @@ TEST(ProductByTiles, PanelsAreUnpackedAsInPlainCode)
     const std::vector<Isa> isas = available_isas();
     if (std::ranges::find(isas, Isa::avx512) == isas.end()) GTEST_SKIP() << "this processor has no AVX-512";
     std::mt19937 random(7);
-    for (const TensorType type : kTypes) {
+    for (const TensorType type : all_types()) {
         const TileKernels& plain = kernels_emulated_tiles().of(type).tiles;
         const TileKernels& vectors = kKernelsAmx.of(type).tiles;
         std::vector<std::uint8_t> block(panel_bytes(type, 256));
@@ -251,8 +265,8 @@ TEST(ProductByTiles, PanelsAreUnpackedAsInPlainCode)
         ASSERT_EQ(vectors.block_bytes, plain.block_bytes);
         std::vector<std::uint8_t> expected(plain.block_bytes);
         std::vector<std::uint8_t> got(expected.size());
-        plain.unpack(block.data(), expected.data());
-        vectors.unpack(block.data(), got.data());
+        plain.unpack(block.data(), 256, expected.data());
+        vectors.unpack(block.data(), 256, got.data());
         EXPECT_EQ(got, expected) << name_of(type);
     }
 }
@@ -266,12 +280,9 @@ TEST(ProductByTiles, TilesAreGivenUpAfterwards)
 
 TEST(ProductByTiles, ActivationsLieByBlockOnlyForThem)
 {
-    const std::vector<float> x(40 * 256, 1.0f);
-    ThreadPool pool(1);
     Activations activations;
     const auto lie_by_block = [&](std::size_t tokens, const Kernels& kernels) {
         activations.shape(kernels, tokens, 256, false, false, true);
-        activations.fill(kernels, pool, x.data(), 256);
         return activations.by_block();
     };
     EXPECT_TRUE(lie_by_block(40, kernels_emulated_tiles()));
