@@ -61,7 +61,7 @@ namespace jiphyeon {
 
 inline constexpr std::size_t kPanelRows = 16;
 inline constexpr std::size_t kTileTokens = 12;
-inline constexpr std::size_t kBlockTokens = 32;
+inline constexpr std::size_t kStepTokens = 32;
 inline constexpr std::size_t kChunkPositions = 256;
 inline constexpr std::size_t kAttendQueries = 12;
 inline constexpr std::size_t kHeadSizeMax = 1024;
@@ -96,7 +96,7 @@ struct ActTileOut {
 };
 
 // For tile registers activations lie by block of 256 columns (per_32, the last may have fewer): of one block
-// those of all tokens, whose number is rounded up to a multiple of kBlockTokens. What the added ones hold
+// those of all tokens, whose number is rounded up to a multiple of kStepTokens. What the added ones hold
 // does not matter.
 struct ActBlock {
     std::size_t tokens = 0;
@@ -106,7 +106,7 @@ struct ActBlock {
     const std::int8_t* rows = nullptr;
     const float* scales = nullptr;        // per_256: [tokens], per_32: [tokens / 16][columns / 32][16]
     const float* totals = nullptr;        // per_32, as the scales: the sums of 32
-    const std::int32_t* pairs = nullptr;  // per_256: [tokens / kBlockTokens][4][kBlockTokens], as in ActTile
+    const std::int32_t* pairs = nullptr;  // per_256: [tokens / kStepTokens][4][kStepTokens], as in ActTile
 };
 // The same arrays of the first block of some, to be written.
 struct ActBlockOut {
@@ -126,7 +126,7 @@ struct TileResult {
 };
 
 // The products of one type by tile registers, a block of columns at a time (ActBlock), of one or two panels.
-// Their sums lie by steps of kBlockTokens tokens: [tokens / kBlockTokens][panels][kBlockTokens][16].
+// Their sums lie by steps of kStepTokens tokens: [tokens / kStepTokens][panels][kStepTokens][16].
 struct TileKernels {
     // A thread calls this before unpack and add, and Kernels::leave_tiles behind them: in between its
     // switches to other threads cost more.

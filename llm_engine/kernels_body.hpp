@@ -145,9 +145,9 @@ void quantize_blocks_256(const float* x, std::size_t columns, std::size_t token,
         out.scales[before + token] = round_block(x + 256 * b, 256, bytes);
         std::int64_t of_8[32];
         for (std::size_t i = 0; i < 32; i += 4) Lanes::sums_of_8(bytes + 8 * i, of_8 + i);
-        const std::size_t group = token / kBlockTokens * kBlockTokens;
-        std::int32_t* const pairs = out.pairs + (before + group) * 4 + token % kBlockTokens;
-        for (std::size_t p = 0; p < 4; ++p) pairs[p * kBlockTokens] = pair_of_sums(of_8 + 8 * p);
+        const std::size_t group = token / kStepTokens * kStepTokens;
+        std::int32_t* const pairs = out.pairs + (before + group) * 4 + token % kStepTokens;
+        for (std::size_t p = 0; p < 4; ++p) pairs[p * kStepTokens] = pair_of_sums(of_8 + 8 * p);
         std::int8_t* const rows = out.rows + (before + token / 16 * 16) * 256 + token % 16 * 64;
         for (std::size_t i = 0; i < 4; ++i) __builtin_memcpy(rows + 1024 * i, bytes + 64 * i, 64);
     }

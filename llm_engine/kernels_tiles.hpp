@@ -49,7 +49,7 @@ constexpr int kOffset = 32 * Source::kBiasFactor;
 template <>
 constexpr int kOffset<SourceQ6K> = 32;
 
-// kQuad: of the quads of 4 columns of a block.
+// quad: of the quads of 4 columns of a block.
 template <typename Source>
 void store_planes(std::uint8_t* block, int quad, B weights, I scale)
 {
@@ -110,8 +110,8 @@ constexpr int kLowWeights = 6;
 constexpr int kHighWeights = 7;
 constexpr int kTileRows = 16;
 constexpr int kLanes = 16;
-constexpr std::size_t kStepSums = kBlockTokens * kPanelRows;
-static_assert(kBlockTokens == 2 * kTileRows && kPanelRows == 16 && kTileQuads == 16);
+constexpr std::size_t kStepSums = kStepTokens * kPanelRows;
+static_assert(kStepTokens == 2 * kTileRows && kPanelRows == 16 && kTileQuads == 16);
 
 constexpr TileShapes kShapes = [] {
     TileShapes shapes;
@@ -132,7 +132,7 @@ void leave_tiles()
     Tiles::release();
 }
 
-// A panel with kBlockTokens tokens: what their sums become floats by, and what these are added to.
+// A panel with kStepTokens tokens: what their sums become floats by, and what these are added to.
 template <typename Source>
 struct Step {
     static constexpr bool kMinimum = Source::kMinimum;
@@ -182,13 +182,13 @@ template <typename Source>
         total[t] = Lanes::join_planes(Lanes::load_int(low[row]), Lanes::load_int(high[row]));
         acc[t] = Lanes::load(step.before + (first + t) * kLanes);
     }
-    add_block<kBlockTokens>(acc, step, step.scales + first, total, step.pairs + first);
+    add_block<kStepTokens>(acc, step, step.scales + first, total, step.pairs + first);
     JIPHYEON_UNROLL(2)
     for (int t = 0; t < 2; ++t) Lanes::store(step.after + (first + t) * kLanes, acc[t]);
 }
 
-// What surrounds tile product kProduct of 16 of a step: the sums of the step before leave their register when
-// it is needed, and two tokens of them become floats during every product from the second on.
+// What surrounds the 16 tile products of a step: the sums of the step before leave a register when it is
+// needed, and two tokens of them become floats behind every product from the second on.
 template <bool kHasBefore, int kSum>
 [[gnu::always_inline]] inline void before_product(int i, StepSums& sums)
 {
@@ -244,13 +244,13 @@ void add_block_by_tiles(const std::uint8_t* planes, std::size_t panels, const Ac
     alignas(64) StepSums sums;
     Step<Source> before = step_of(0, 0, results);
     dot_step<false>(planes, block.rows, before, sums);
-    const std::size_t steps = block.tokens / kBlockTokens * panels;
+    const std::size_t steps = block.tokens / kStepTokens * panels;
     std::size_t token = 0;
     std::size_t panel = 0;
     for (std::size_t i = 1; i < steps; ++i) {
         if (++panel == panels) {
             panel = 0;
-            token += kBlockTokens;
+            token += kStepTokens;
         }
         dot_step<true>(planes + panel * Source::kBytes, block.rows + token * 256, before, sums);
         before = step_of(panel, token, results + i * kStepSums);
@@ -259,14 +259,12 @@ void add_block_by_tiles(const std::uint8_t* planes, std::size_t panels, const Ac
     store_sum<1>(sums);
     store_sum<2>(sums);
     store_sum<3>(sums);
-    for (int t = 0; t < static_cast<int>(kBlockTokens); t += 2) add_two_tokens(before, sums, t);
+    for (int t = 0; t < static_cast<int>(kStepTokens); t += 2) add_two_tokens(before, sums, t);
 }
 
-// --- types with a scale per 32 columns
-// ----------------------------------------------------------------------
+// --- scales per 32 columns ---------------------------------------------------------------------------------
 
-// A tile of 32 columns is half as deep, and its sums become floats at once. The signed bytes of 8 blocks of 8
-// quads; scales ready to use.
+// Of 8 times 32 columns 8 quads of signed bytes each; scales ready to use.
 template <bool kHasMinimum>
 struct Signed32 {
     static constexpr std::size_t kScales = 4096;
@@ -339,9 +337,9 @@ constexpr int kHalf = kTileRows / 2;
 using Results32 = F[2][kHalf];
 using Sums32 = std::int32_t[kTileRows][kPanelRows];
 
-// A panel with 16 tokens of a block.
+// Half a step: a panel with 16 tokens, whose results fit the registers.
 template <bool kMinimum>
-struct Step32 {
+struct HalfStep {
     const std::uint8_t* panel;
     const std::int8_t* rows;
     const float* scales;
@@ -399,15 +397,15 @@ void add_signed_by_tiles(const std::uint8_t* signed_panels, std::size_t panels, 
 {
     const std::size_t count = block.columns / 32;
     const auto step_of = [&](std::size_t token, std::size_t p) {
-        return Step32<kMinimum>{
+        return HalfStep<kMinimum>{
             signed_panels + p * Signed32<kMinimum>::kBytes, block.rows + token * block.columns,
             block.scales + token * count, block.totals + token * count,
-            results + (token / kBlockTokens * panels + p) * kStepSums + token % kBlockTokens * kPanelRows};
+            results + (token / kStepTokens * panels + p) * kStepSums + token % kStepTokens * kPanelRows};
     };
     alignas(64) Sums32 sums[2];
     Results32 acc;
-    Step32<kMinimum> step = step_of(0, 0);
-    Step32<kMinimum> before = step;
+    HalfStep<kMinimum> step = step_of(0, 0);
+    HalfStep<kMinimum> before = step;
     int turn = 0;
     step.dot(turn, 0);
     for (std::size_t token = 0; token < block.tokens; token += kTileRows) {
@@ -415,7 +413,7 @@ void add_signed_by_tiles(const std::uint8_t* signed_panels, std::size_t panels, 
             // Behind the last step its own products begin once more.
             const bool last = p + 1 == panels;
             const bool very_last = last && token + kTileRows == block.tokens;
-            const Step32<kMinimum> next =
+            const HalfStep<kMinimum> next =
                 very_last ? step : step_of(last ? token + kTileRows : token, last ? 0 : p + 1);
             for (std::size_t b = 0; b < count; ++b) {
                 b + 1 < count ? step.dot(1 - turn, b + 1) : next.dot(1 - turn, 0);
@@ -447,8 +445,8 @@ void take_sums(const float* sums, std::size_t panels, std::size_t padded, std::s
         float* out = result.out + t * result.stride;
         for (std::size_t first = 0; first < panels; first += 2) {
             const std::size_t of_pair = panels - first < 2 ? 1 : 2;
-            const float* from = sums + first * kPanelRows * padded + t / kBlockTokens * of_pair * kStepSums +
-                                t % kBlockTokens * kPanelRows;
+            const float* from = sums + first * kPanelRows * padded + t / kStepTokens * of_pair * kStepSums +
+                                t % kStepTokens * kPanelRows;
             for (std::size_t p = 0; p < of_pair; ++p, from += kStepSums, out += kPanelRows) {
                 const F x = Lanes::load(from);
                 result.past_caches ? Lanes::store_past_caches(out, x) : Lanes::store(out, x);

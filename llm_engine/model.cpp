@@ -244,8 +244,8 @@ void Model::feed_forward(const Layer& layer, const float* in)
         project(layer.down, work_.inner_activations, nullptr);
         return;
     }
-    for (AlignedVector<float>* const buffer : {&work_.up, &work_.gate})
-        buffer->resize(std::max(buffer->size(), tokens * inner));
+    work_.up.resize(std::max(work_.up.size(), tokens * inner));
+    if (gated) work_.gate.resize(std::max(work_.gate.size(), tokens * inner));
     const Product products[] = {{&layer.up.matrix, work_.up.data(), inner},
                                 {&layer.gate.matrix, work_.gate.data(), inner}};
     multiply(pool_, kernels_, product_space_, work_.activations, {products, gated ? 2u : 1u});

@@ -331,6 +331,7 @@ void Activations::fill(const Kernels& kernels, ThreadPool& pool, const float* x,
 {
     // A piece of work: so many columns of a tile, whole blocks of every form.
     constexpr std::size_t kPieceColumns = 768;
+    static_assert(kPieceColumns % 256 == 0);
     const std::size_t pieces_per_tile = (columns_ + kPieceColumns - 1) / kPieceColumns;
     const std::size_t grain = tokens_ == 1 ? pieces_per_tile : 1;
     pool.run(tiles_.size() * pieces_per_tile, grain, [&](std::size_t begin, std::size_t end, unsigned) {
@@ -419,7 +420,8 @@ ActTile Activations::tile(std::size_t i, ActForm form) const
 
 namespace {
 
-// The share of a thread in one product: one panel at a time as it is stored, or two that it unpacks.
+// The share of a thread in one product: one panel at a time as it is stored, or two that it unpacks; or by
+// tile registers many, block by block.
 class ProductShare {
 public:
     // first_panel: the one whose results product.out begins with.
@@ -525,7 +527,13 @@ private:
                 for (std::size_t i = 0; i < of_pair; ++i) {
                     const std::uint8_t* const stored = matrix_.panel(first + p + i) + before_bytes;
                     tiles.unpack(stored, block.columns, unpacked + i * tiles.block_bytes);
-                    prefetch_part(stored + stored_bytes, stored_bytes, 0, 1);  // comes from memory meanwhile
+                    // What will be unpacked next comes from memory meanwhile.
+                    const std::size_t after = first + panels + p + i;
+                    if (begin + block.columns < columns) {
+                        prefetch_part(stored + stored_bytes, stored_bytes, 0, 1);
+                    } else if (after < matrix_.panels()) {
+                        prefetch_part(matrix_.panel(after), stored_bytes, 0, 1);
+                    }
                 }
                 tiles.add(unpacked, of_pair, block, begin == 0, sums + p * sums_of_panel());
             }
@@ -581,6 +589,9 @@ void multiply_and_take(ThreadPool& pool, const Kernels& kernels, ProductSpace& s
 {
     const std::size_t rows = matrices.front()->padded_rows();
     const std::size_t of_matrix = activations.tokens() * kRowsAtOnce;
+    // Here, where too little memory is an error and not the end.
+    for (unsigned thread = 0; thread < pool.threads(); ++thread)
+        space.results(thread, matrices.size() * of_matrix);
     pool.run((rows + kRowsAtOnce - 1) / kRowsAtOnce, 1,
              [&](std::size_t begin, std::size_t end, unsigned thread) {
                  ResultRows piece;

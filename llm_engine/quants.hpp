@@ -1,4 +1,5 @@
-// Weight matrices in panels, activations in tiles, and their product. kernels.hpp has the arithmetic.
+// Weight matrices in panels, activations in tiles or blocks, and their product. kernels.hpp has the
+// arithmetic.
 //
 // Panels (16 rows; a quad is 4 columns of each row, 64 bytes), per block of columns, sizes in bytes. "Bytes
 // of the file" of 16 rows lie byte by byte: byte 0 of row 0, of row 1, ...
@@ -89,8 +90,9 @@ public:
                bool per_256);
     // Writes all tokens, which lie `stride` floats apart.
     void fill(const Kernels& kernels, ThreadPool& pool, const float* x, std::size_t stride);
-    // Writes columns [first, past) of all tokens, whole blocks of every form. `x` begins with column `first`.
-    // Threads may write different columns at a time.
+    // Writes columns [first, past) of all tokens; `first` is a multiple of 256, `past` too or the end. `x`
+    // begins with column `first`. Threads may write different columns at a time. As in fill(), `kernels` are
+    // those that shape() was given.
     void fill_columns(const Kernels& kernels, std::size_t first, std::size_t past, const float* x,
                       std::size_t stride);
 
@@ -112,16 +114,16 @@ private:
     };
     struct Form {
         bool used = false;
-        AlignedVector<std::int32_t> quads;
         AlignedVector<float> scales;
-        AlignedVector<std::int32_t> bias;
         AlignedVector<std::int32_t> pairs;
+        AlignedVector<std::int32_t> quads;  // these two by tile only
+        AlignedVector<std::int32_t> bias;
         AlignedVector<std::int8_t> rows;  // these two by block only
         AlignedVector<float> totals;
     };
     static std::size_t whole_steps(std::size_t tokens)
     {
-        return (tokens + kBlockTokens - 1) / kBlockTokens * kBlockTokens;
+        return (tokens + kStepTokens - 1) / kStepTokens * kStepTokens;
     }
     // Columns [first, past) of a tile; `x` begins with column `first` of its first token.
     void fill_tile(const Kernels& kernels, const Span& span, std::size_t first, std::size_t past,
@@ -189,6 +191,7 @@ struct ResultRows {
 // Products with matrices of as many rows, whose results are done with as soon as they are there: `take` gets
 // kRowsAtOnce rows of all of them (at the end fewer), in the cache of the thread that it is called on.
 inline constexpr std::size_t kRowsAtOnce = 256;
+static_assert(kRowsAtOnce % 256 == 0, "Activations::fill_columns");
 void multiply_and_take(ThreadPool& pool, const Kernels& kernels, ProductSpace& space,
                        const Activations& activations, std::span<const Matrix* const> matrices,
                        const std::function<void(const ResultRows&)>& take);

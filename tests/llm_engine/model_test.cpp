@@ -151,8 +151,9 @@ TEST(Forward, EveryFamilysBitsAreTheSameByTiles)
         options.head_size = 0;  // the heads together are 256 wide
         options.layers = 1;
         const std::vector<TokenId> tokens = random_tokens(64, 30, 6);
-        for (const auto& [matrices, others] : {std::pair{TensorType::q4_k, TensorType::q6_k},
-                                               std::pair{TensorType::q5_k, TensorType::iq4_xs}}) {
+        for (const auto& [matrices, others] :
+             {std::pair{TensorType::q4_k, TensorType::q6_k}, std::pair{TensorType::q5_k, TensorType::iq4_xs},
+              std::pair{TensorType::q4_k, TensorType::q5_0}, std::pair{TensorType::q8_0, TensorType::q4_1}}) {
             options.matrices = matrices;
             options.others = others;
             Loaded vectors(options);
@@ -187,9 +188,7 @@ TEST(Forward, EveryFamilysBitsAreTheSameWhereInnerNumbersAreTakenInPieces)
             const std::vector<TokenId> tokens = random_tokens(45, 30, 6);
             Loaded whole(options, 3);
             const std::vector<float> expected = run(whole.model, tokens, 512);
-            std::vector<const Kernels*> all = {&kernels_for(Isa::best)};
-            if (matrices == TensorType::q4_k) all.push_back(&test::kernels_emulated_tiles());
-            for (const Kernels* const kernels : all) {
+            for (const Kernels* const kernels : {&kernels_for(Isa::best), &test::kernels_emulated_tiles()}) {
                 ASSERT_TRUE(worth_taking(45, inner, 1));
                 ASSERT_FALSE(worth_taking(45, inner, 3));
                 Loaded pieces(options, 1, *kernels);
@@ -198,6 +197,24 @@ TEST(Forward, EveryFamilysBitsAreTheSameWhereInnerNumbersAreTakenInPieces)
                 EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0)
                     << name_of(options);
             }
+        }
+    }
+}
+
+TEST(Forward, ThreadsTakeInnerNumbersAtTheSameTime)
+{
+    TinyOptions options;
+    options.layers = 1;
+    options.width = 256;
+    options.inner = 4096;
+    const std::vector<TokenId> tokens = random_tokens(70, 30, 6);
+    for (const TensorType type : {TensorType::q4_k, TensorType::q8_0}) {
+        options.matrices = options.others = type;
+        for (const Kernels* const kernels : {&kernels_for(Isa::best), &test::kernels_emulated_tiles()}) {
+            ASSERT_TRUE(worth_taking(70, options.inner, 2));
+            Loaded one(options, 1, *kernels);
+            Loaded two(options, 2, *kernels);
+            EXPECT_EQ(run(one.model, tokens, 35), run(two.model, tokens, 512)) << name_of(options);
         }
     }
 }

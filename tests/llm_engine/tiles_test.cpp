@@ -210,10 +210,12 @@ TEST(ProductByTiles, BitsAreThoseOfPlainCodeForEveryNumberOfTokens)
 TEST(ProductByTiles, BitsAreThoseOfPlainCodeForMorePanelsThanAtOnce)
 {
     std::mt19937 random(6);
-    for (const std::size_t tokens : {1100u, 4100u}) {
-        const OneMatrix matrix(TensorType::q4_k, 16 * 11, 512);
-        expect_tiles_give_the_bits_of_plain_code(matrix, random_tokens(tokens, 512, random), 1,
-                                                 std::to_string(tokens) + " tokens");
+    constexpr std::size_t kTokens = 2049;       // two panels at once
+    const std::size_t rows = 16 * (8 * 4 + 3);  // four in the first piece of work
+    for (const TensorType type : {TensorType::q4_k, TensorType::q4_0}) {
+        const OneMatrix matrix(type, rows, 256);
+        expect_tiles_give_the_bits_of_plain_code(matrix, random_tokens(kTokens, 256, random), 1,
+                                                 name_of(type));
     }
 }
 
