@@ -71,6 +71,19 @@ void interleave_quads(const std::int8_t (&bytes)[kTileTokens][kBlock], unsigned 
     }
 }
 
+// The same, and the sums of the integers by 8.
+template <std::size_t kBlock>
+float round_and_sum(const float* x, std::int8_t* out, std::int64_t (&of_8)[kBlock / 8])
+{
+    const float scale = round_block(x, kBlock, out);
+    for (std::size_t i = 0; i < kBlock / 8; i += 4) Lanes::sums_of_8(out + 8 * i, of_8 + i);
+    return scale;
+}
+std::int32_t sum_of_32(const std::int64_t* of_8)
+{
+    return static_cast<std::int32_t>(of_8[0] + of_8[1] + of_8[2] + of_8[3]);
+}
+
 void quantize_32(const float* x, std::size_t stride, std::size_t columns, const ActTileOut& out)
 {
     alignas(64) std::int8_t bytes[kTileTokens][32];
@@ -78,10 +91,9 @@ void quantize_32(const float* x, std::size_t stride, std::size_t columns, const 
         float* const scales = out.scales + b * out.tokens;
         std::int32_t* const bias = out.bias + b * kBiasRows32 * out.tokens;
         for (unsigned t = 0; t < out.tokens; ++t) {
-            scales[t] = round_block(x + t * stride + 32 * b, 32, bytes[t]);
             std::int64_t of_8[4];
-            Lanes::sums_of_8(bytes[t], of_8);
-            const auto sum = static_cast<std::int32_t>(of_8[0] + of_8[1] + of_8[2] + of_8[3]);
+            scales[t] = round_and_sum<32>(x + t * stride + 32 * b, bytes[t], of_8);
+            const std::int32_t sum = sum_of_32(of_8);
             bias[t] = -8 * sum;
             bias[out.tokens + t] = -16 * sum;
             bias[2 * out.tokens + t] = -128 * sum;
@@ -94,10 +106,8 @@ void quantize_32(const float* x, std::size_t stride, std::size_t columns, const 
 // The sums of 32 columns and of the next 32, given by 8, as two int16.
 std::int32_t pair_of_sums(const std::int64_t* of_8)
 {
-    const std::int64_t even = of_8[0] + of_8[1] + of_8[2] + of_8[3];
-    const std::int64_t odd = of_8[4] + of_8[5] + of_8[6] + of_8[7];
-    return static_cast<std::int32_t>((static_cast<std::uint32_t>(odd) << 16) |
-                                     (static_cast<std::uint32_t>(even) & 0xffffu));
+    return static_cast<std::int32_t>((static_cast<std::uint32_t>(sum_of_32(of_8 + 4)) << 16) |
+                                     (static_cast<std::uint32_t>(sum_of_32(of_8)) & 0xffffu));
 }
 
 void quantize_256(const float* x, std::size_t stride, std::size_t columns, const ActTileOut& out)
@@ -108,9 +118,8 @@ void quantize_256(const float* x, std::size_t stride, std::size_t columns, const
             const float* const from = x + t * stride + 256 * b;
             // A dozen rows in turn are more streams than the processor follows by itself.
             for (std::size_t i = 0; i < 256; i += 16) __builtin_prefetch(from + 256 + i);
-            out.scales[b * out.tokens + t] = round_block(from, 256, bytes[t]);
             std::int64_t of_8[32];
-            for (std::size_t i = 0; i < 32; i += 4) Lanes::sums_of_8(bytes[t] + 8 * i, of_8 + i);
+            out.scales[b * out.tokens + t] = round_and_sum<256>(from, bytes[t], of_8);
             for (std::size_t j = 0; j < 16; ++j) {
                 const auto sum = static_cast<std::int32_t>(of_8[2 * j] + of_8[2 * j + 1]);
                 out.bias[(b * kBiasRows256 + j) * out.tokens + t] = -32 * sum;
@@ -129,10 +138,9 @@ void quantize_blocks_32(const float* x, std::size_t columns, std::size_t token, 
         const std::size_t at = first / 32 * out.tokens + token / 16 * 16 * count + token % 16;
         for (std::size_t b = 0; b < count; ++b) {
             std::int8_t* const row = out.rows + (at + 16 * b) * 32;
-            out.scales[at + 16 * b] = round_block(x + first + 32 * b, 32, row);
             std::int64_t of_8[4];
-            Lanes::sums_of_8(row, of_8);
-            out.totals[at + 16 * b] = static_cast<float>(of_8[0] + of_8[1] + of_8[2] + of_8[3]);
+            out.scales[at + 16 * b] = round_and_sum<32>(x + first + 32 * b, row, of_8);
+            out.totals[at + 16 * b] = static_cast<float>(sum_of_32(of_8));
         }
     }
 }
@@ -142,9 +150,8 @@ void quantize_blocks_256(const float* x, std::size_t columns, std::size_t token,
     for (std::size_t b = 0; b < columns / 256; ++b) {
         const std::size_t before = b * out.tokens;
         alignas(64) std::int8_t bytes[256];
-        out.scales[before + token] = round_block(x + 256 * b, 256, bytes);
         std::int64_t of_8[32];
-        for (std::size_t i = 0; i < 32; i += 4) Lanes::sums_of_8(bytes + 8 * i, of_8 + i);
+        out.scales[before + token] = round_and_sum<256>(x + 256 * b, bytes, of_8);
         const std::size_t group = token / kStepTokens * kStepTokens;
         std::int32_t* const pairs = out.pairs + (before + group) * 4 + token % kStepTokens;
         for (std::size_t p = 0; p < 4; ++p) pairs[p * kStepTokens] = pair_of_sums(of_8 + 8 * p);
