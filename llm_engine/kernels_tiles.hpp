@@ -306,14 +306,14 @@ void unpack_signed(const std::uint8_t* block, std::size_t columns, std::uint8_t*
     }
 }
 
-// Registers 0 and 1 hold sums, in turns; 4 and 6 their tokens, 5 and 7 their weights.
+// Register 0 holds sums, 1 their tokens, 2 their weights.
+constexpr int kSignedTokens = 1;
+constexpr int kSignedWeights = 2;
 constexpr TileShapes kShapes32 = [] {
     TileShapes shapes;
-    for (const int tile : {0, 1, 4, 5, 6, 7}) {
-        const bool is_tokens = tile == 4 || tile == 6;
-        const bool is_weights = tile == 5 || tile == 7;
-        shapes.row_bytes[tile] = is_tokens ? 32 : 64;
-        shapes.rows[tile] = is_weights ? 8 : kTileRows;
+    for (int tile = 0; tile < 3; ++tile) {
+        shapes.row_bytes[tile] = tile == kSignedTokens ? 32 : 64;
+        shapes.rows[tile] = tile == kSignedWeights ? 8 : kTileRows;
     }
     return shapes;
 }();
@@ -323,118 +323,129 @@ void enter_signed()
     Tiles::set_shapes(kShapes32);
 }
 
-template <int kTurn>
-[[gnu::always_inline]] inline void dot_32(const std::uint8_t* quads, const std::int8_t* rows)
-{
-    Tiles::zero<kTurn>();
-    Tiles::load<4 + 2 * kTurn>(rows, 32);
-    Tiles::load<5 + 2 * kTurn>(quads, 64);
-    Tiles::dot_signed<kTurn, 4 + 2 * kTurn, 5 + 2 * kTurn>();
-}
-
-// Results of 16 tokens with a panel, in registers: loops of 8 are unrolled.
+// Half a step: a panel with 16 tokens, whose results fit the registers. Loops of 8 are unrolled.
 constexpr int kHalf = kTileRows / 2;
 using Results32 = F[2][kHalf];
 using Sums32 = std::int32_t[kTileRows][kPanelRows];
 
-// Half a step: a panel with 16 tokens, whose results fit the registers.
+// Goes through the products of 32 columns: 16 tokens with one panel after the other, then the next 16. Behind
+// the last come the first again.
 template <bool kMinimum>
-struct HalfStep {
-    const std::uint8_t* panel;
-    const std::int8_t* rows;
-    const float* scales;
-    const float* totals;
-    float* results;
+class Products32 {
+public:
+    Products32(const std::uint8_t* panels, std::size_t count, const ActBlock& block)
+        : panels_(panels), count_(count), block_(block)
+    {
+        start_half_step();
+    }
+    [[gnu::always_inline]] inline void begin_next()
+    {
+        Tiles::zero<0>();
+        Tiles::load<kSignedTokens>(rows_, 32);
+        Tiles::load<kSignedWeights>(weights_, 64);
+        Tiles::dot_signed<0, kSignedTokens, kSignedWeights>();
+        rows_ += 512;
+        weights_ += 512;
+        if (--left_ > 0) return;
+        if (++panel_ == count_) {
+            panel_ = 0;
+            token_ += kTileRows;
+            if (token_ == block_.tokens) token_ = 0;
+        }
+        start_half_step();
+    }
 
-    // Begins with the products of 32 columns, in the registers of `turn`.
-    [[gnu::always_inline]] inline void dot(int turn, std::size_t b) const
+private:
+    [[gnu::always_inline]] inline void start_half_step()
     {
-        turn == 0 ? dot_32<0>(panel + b * 512, rows + b * 512) : dot_32<1>(panel + b * 512, rows + b * 512);
+        rows_ = block_.rows + token_ * block_.columns;
+        weights_ = panels_ + panel_ * Signed32<kMinimum>::kBytes;
+        left_ = block_.columns / 32;
     }
-    // Adds their floats.
-    [[gnu::always_inline]] inline void add(Results32& acc, const Sums32& sums, std::size_t b) const
-    {
-        const F scale = load_floats(panel + Signed32<kMinimum>::kScales + b * 64);
-        JIPHYEON_UNROLL(2)
-        for (int half = 0; half < 2; ++half) {
-            JIPHYEON_UNROLL(8)
-            for (int t = 0; t < kHalf; ++t) {
-                const int row = half * kHalf + t;
-                const std::size_t at = b * kTileRows + static_cast<std::size_t>(row);
-                F value = Lanes::mul(scale, Lanes::to_float(Lanes::load_int(sums[row])));
-                if constexpr (kMinimum) {
-                    const F minimum = load_floats(panel + Signed32<kMinimum>::kMinima + b * 64);
-                    value = Lanes::fma(minimum, Lanes::set1(totals[at]), value);
-                }
-                acc[half][t] = Lanes::fma(Lanes::set1(scales[at]), value, acc[half][t]);
-            }
-        }
-    }
-    [[gnu::always_inline]] inline void load(Results32& acc, bool nothing) const
-    {
-        JIPHYEON_UNROLL(2)
-        for (int half = 0; half < 2; ++half) {
-            JIPHYEON_UNROLL(8)
-            for (int t = 0; t < kHalf; ++t)
-                acc[half][t] = nothing ? Lanes::zero() : Lanes::load(results + (half * kHalf + t) * kLanes);
-        }
-    }
-    [[gnu::always_inline]] inline void store(const Results32& acc) const
-    {
-        JIPHYEON_UNROLL(2)
-        for (int half = 0; half < 2; ++half) {
-            JIPHYEON_UNROLL(8)
-            for (int t = 0; t < kHalf; ++t) Lanes::store(results + (half * kHalf + t) * kLanes, acc[half][t]);
-        }
-    }
+    const std::uint8_t* const panels_;
+    const std::size_t count_;
+    const ActBlock& block_;
+    std::size_t token_ = 0;
+    std::size_t panel_ = 0;
+    const std::int8_t* rows_ = nullptr;
+    const std::uint8_t* weights_ = nullptr;
+    std::size_t left_ = 0;  // of the half step
 };
 
-// While products are computed, the sums of those before them leave their register, and those of the ones
-// before these become floats.
-template <bool kMinimum>
-void add_signed_by_tiles(const std::uint8_t* signed_panels, std::size_t panels, const ActBlock& block,
-                         bool first, float* results)
+[[gnu::always_inline]] inline void load_results(Results32& acc, const float* results)
 {
-    const std::size_t count = block.columns / 32;
-    const auto step_of = [&](std::size_t token, std::size_t p) {
-        return HalfStep<kMinimum>{
-            signed_panels + p * Signed32<kMinimum>::kBytes, block.rows + token * block.columns,
-            block.scales + token * count, block.totals + token * count,
-            results + (token / kStepTokens * panels + p) * kStepSums + token % kStepTokens * kPanelRows};
-    };
-    alignas(64) Sums32 sums[2];
-    Results32 acc;
-    HalfStep<kMinimum> step = step_of(0, 0);
-    HalfStep<kMinimum> before = step;
-    int turn = 0;
-    step.dot(turn, 0);
-    for (std::size_t token = 0; token < block.tokens; token += kTileRows) {
-        for (std::size_t p = 0; p < panels; ++p) {
-            // Behind the last step its own products begin once more.
-            const bool last = p + 1 == panels;
-            const bool very_last = last && token + kTileRows == block.tokens;
-            const HalfStep<kMinimum> next =
-                very_last ? step : step_of(last ? token + kTileRows : token, last ? 0 : p + 1);
-            for (std::size_t b = 0; b < count; ++b) {
-                b + 1 < count ? step.dot(1 - turn, b + 1) : next.dot(1 - turn, 0);
-                turn == 0 ? Tiles::store<0>(sums[0], 64) : Tiles::store<1>(sums[1], 64);
-                if (b > 0) {
-                    step.add(acc, sums[1 - turn], b - 1);
-                } else {
-                    if (token + p > 0) {
-                        before.add(acc, sums[1 - turn], count - 1);
-                        before.store(acc);
-                    }
-                    step.load(acc, first);
-                }
-                turn = 1 - turn;
+    JIPHYEON_UNROLL(2)
+    for (int half = 0; half < 2; ++half) {
+        JIPHYEON_UNROLL(8)
+        for (int t = 0; t < kHalf; ++t) acc[half][t] = Lanes::load(results + (half * kHalf + t) * kLanes);
+    }
+}
+[[gnu::always_inline]] inline void store_results(const Results32& acc, float* results)
+{
+    JIPHYEON_UNROLL(2)
+    for (int half = 0; half < 2; ++half) {
+        JIPHYEON_UNROLL(8)
+        for (int t = 0; t < kHalf; ++t) Lanes::store(results + (half * kHalf + t) * kLanes, acc[half][t]);
+    }
+}
+
+// scales, totals: of 16 tokens.
+template <bool kMinimum>
+[[gnu::always_inline]] inline void add_sums(Results32& acc, const Sums32& sums, const std::uint8_t* weights,
+                                            std::size_t b, const float* scales, const float* totals)
+{
+    const F scale = load_floats(weights + Signed32<kMinimum>::kScales + b * 64);
+    JIPHYEON_UNROLL(2)
+    for (int half = 0; half < 2; ++half) {
+        JIPHYEON_UNROLL(8)
+        for (int t = 0; t < kHalf; ++t) {
+            const int token = half * kHalf + t;
+            F value = Lanes::mul(scale, Lanes::to_float(Lanes::load_int(sums[token])));
+            if constexpr (kMinimum) {
+                const F minimum = load_floats(weights + Signed32<kMinimum>::kMinima + b * 64);
+                value = Lanes::fma(minimum, Lanes::set1(totals[token]), value);
             }
-            before = step;
-            step = next;
+            acc[half][t] = Lanes::fma(Lanes::set1(scales[token]), value, acc[half][t]);
         }
     }
-    before.add(acc, sums[1 - turn], count - 1);
-    before.store(acc);
+}
+
+// While sums become floats, the next ones leave their register and the products of those behind begin.
+template <bool kMinimum>
+void add_signed_by_tiles(const std::uint8_t* panels, std::size_t count, const ActBlock& block, bool first,
+                         float* results)
+{
+    alignas(64) static constexpr float kNothing[kTileRows * kPanelRows] = {};
+    const std::size_t of_half_step = block.columns / 32;
+    alignas(64) Sums32 both[2];
+    Sums32* sums = &both[0];
+    Sums32* next = &both[1];
+    Products32<kMinimum> products(panels, count, block);
+    products.begin_next();
+    Tiles::store<0>(*sums, 64);
+    products.begin_next();
+    const float* scales = block.scales;
+    const float* totals = block.totals;
+    for (std::size_t token = 0; token < block.tokens; token += kTileRows) {
+        for (std::size_t panel = 0; panel < count; ++panel) {
+            float* const at = results + (token / kStepTokens * count + panel) * kStepSums +
+                              token % kStepTokens * kPanelRows;
+            const std::uint8_t* const weights = panels + panel * Signed32<kMinimum>::kBytes;
+            Results32 acc;
+            load_results(acc, first ? kNothing : at);
+            for (std::size_t b = 0; b < of_half_step; ++b) {
+                Tiles::store<0>(*next, 64);
+                products.begin_next();
+                add_sums<kMinimum>(acc, *sums, weights, b, scales + b * kTileRows, totals + b * kTileRows);
+                Sums32* const emptied = sums;
+                sums = next;
+                next = emptied;
+            }
+            store_results(acc, at);
+        }
+        scales += of_half_step * kTileRows;
+        totals += of_half_step * kTileRows;
+    }
 }
 
 // A token at a time, as its results lie together.
