@@ -54,16 +54,21 @@ constexpr NibbleTable kFp4Bytes = nibble_table(kDoubledFp4, 16);
 
 // Panels as stored come from memory in the order in which they lie there. With several tokens they are used
 // up too slowly for the processor to look far enough ahead by itself, so the products ask for what they will
-// need: as far ahead as memory takes to answer at its full rate.
+// need: as far ahead as memory takes to answer at its full rate, into the second-level cache, which can wait
+// for more lines at once than the first can; and nearer into the first.
 constexpr std::size_t kPrefetchAhead = 8192;
-// Part `part` of kParts of the block that lies so far ahead of the source's.
+constexpr std::size_t kPrefetchNear = 2048;
+// Part `part` of kParts of the blocks that lie so far ahead of the source's.
 template <typename Source, std::size_t kParts>
 [[gnu::always_inline]] inline void prefetch_part(const Source& source, int part)
 {
     constexpr std::size_t kBytes = Source::kBytes / kParts;
-    const std::uint8_t* const at = source.at + kPrefetchAhead + static_cast<std::size_t>(part) * kBytes;
+    const std::uint8_t* const at = source.at + static_cast<std::size_t>(part) * kBytes;
     JIPHYEON_UNROLL(12)
-    for (std::size_t i = 0; i < kBytes; i += 64) __builtin_prefetch(at + i);
+    for (std::size_t i = 0; i < kBytes; i += 64) {
+        __builtin_prefetch(at + kPrefetchAhead + i, 0, 2);
+        __builtin_prefetch(at + kPrefetchNear + i);
+    }
 }
 
 // --- panels as stored -------------------------------------------------------------------------------------
