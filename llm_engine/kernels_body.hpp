@@ -34,6 +34,19 @@ float round_block(const float* x, std::size_t n, Integer* out)
     return largest / kMost;
 }
 
+// The same, and the sums of the integers by 8.
+template <std::size_t kBlock>
+float round_and_sum(const float* x, std::int8_t* out, std::int64_t (&of_8)[kBlock / 8])
+{
+    const float scale = round_block(x, kBlock, out);
+    for (std::size_t i = 0; i < kBlock / 8; i += 4) Lanes::sums_of_8(out + 8 * i, of_8 + i);
+    return scale;
+}
+std::int32_t sum_of_32(const std::int64_t* of_8)
+{
+    return static_cast<std::int32_t>(of_8[0] + of_8[1] + of_8[2] + of_8[3]);
+}
+
 // Puts the bytes of a block, kBlock of each token, into quads side by side; those of four tokens at a time.
 template <std::size_t kBlock>
 void interleave_quads(const std::int8_t (&bytes)[kTileTokens][kBlock], unsigned tokens, std::int32_t* quads)
@@ -69,19 +82,6 @@ void interleave_quads(const std::int8_t (&bytes)[kTileTokens][kBlock], unsigned 
         for (std::size_t i = 0; i < kBlock; i += 4)
             __builtin_memcpy(quads + i / 4 * tokens + first, bytes[first] + i, 4);
     }
-}
-
-// The same, and the sums of the integers by 8.
-template <std::size_t kBlock>
-float round_and_sum(const float* x, std::int8_t* out, std::int64_t (&of_8)[kBlock / 8])
-{
-    const float scale = round_block(x, kBlock, out);
-    for (std::size_t i = 0; i < kBlock / 8; i += 4) Lanes::sums_of_8(out + 8 * i, of_8 + i);
-    return scale;
-}
-std::int32_t sum_of_32(const std::int64_t* of_8)
-{
-    return static_cast<std::int32_t>(of_8[0] + of_8[1] + of_8[2] + of_8[3]);
 }
 
 void quantize_32(const float* x, std::size_t stride, std::size_t columns, const ActTileOut& out)

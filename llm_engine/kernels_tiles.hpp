@@ -111,6 +111,7 @@ constexpr int kHighWeights = 7;
 constexpr int kTileRows = 16;
 constexpr int kLanes = 16;
 constexpr std::size_t kStepSums = kStepTokens * kPanelRows;
+alignas(64) constexpr float kNothing[kStepSums] = {};  // what is added to in a first block
 static_assert(kStepTokens == 2 * kTileRows && kPanelRows == 16 && kTileQuads == 16);
 
 constexpr TileShapes kShapes = [] {
@@ -237,7 +238,6 @@ template <typename Source>
 void add_block_by_tiles(const std::uint8_t* planes, std::size_t panels, const ActBlock& block, bool first,
                         float* results)
 {
-    alignas(64) static constexpr float kNothing[kStepSums] = {};
     const auto step_of = [&](std::size_t panel, std::size_t token, float* at) {
         return Step<Source>(planes + panel * Source::kBytes, block, token, first ? kNothing : at, at);
     };
@@ -333,8 +333,8 @@ using Sums32 = std::int32_t[kTileRows][kPanelRows];
 template <bool kMinimum>
 class Products32 {
 public:
-    Products32(const std::uint8_t* panels, std::size_t count, const ActBlock& block)
-        : panels_(panels), count_(count), block_(block)
+    Products32(const std::uint8_t* signed_panels, std::size_t panels, const ActBlock& block)
+        : signed_panels_(signed_panels), panels_(panels), block_(block)
     {
         start_half_step();
     }
@@ -347,7 +347,7 @@ public:
         rows_ += 512;
         weights_ += 512;
         if (--left_ > 0) return;
-        if (++panel_ == count_) {
+        if (++panel_ == panels_) {
             panel_ = 0;
             token_ += kTileRows;
             if (token_ == block_.tokens) token_ = 0;
@@ -359,11 +359,11 @@ private:
     [[gnu::always_inline]] inline void start_half_step()
     {
         rows_ = block_.rows + token_ * block_.columns;
-        weights_ = panels_ + panel_ * Signed32<kMinimum>::kBytes;
+        weights_ = signed_panels_ + panel_ * Signed32<kMinimum>::kBytes;
         left_ = block_.columns / 32;
     }
-    const std::uint8_t* const panels_;
-    const std::size_t count_;
+    const std::uint8_t* const signed_panels_;
+    const std::size_t panels_;
     const ActBlock& block_;
     std::size_t token_ = 0;
     std::size_t panel_ = 0;
@@ -412,25 +412,24 @@ template <bool kMinimum>
 
 // While sums become floats, the next ones leave their register and the products of those behind begin.
 template <bool kMinimum>
-void add_signed_by_tiles(const std::uint8_t* panels, std::size_t count, const ActBlock& block, bool first,
-                         float* results)
+void add_signed_by_tiles(const std::uint8_t* signed_panels, std::size_t panels, const ActBlock& block,
+                         bool first, float* results)
 {
-    alignas(64) static constexpr float kNothing[kTileRows * kPanelRows] = {};
     const std::size_t of_half_step = block.columns / 32;
     alignas(64) Sums32 both[2];
     Sums32* sums = &both[0];
     Sums32* next = &both[1];
-    Products32<kMinimum> products(panels, count, block);
+    Products32<kMinimum> products(signed_panels, panels, block);
     products.begin_next();
     Tiles::store<0>(*sums, 64);
     products.begin_next();
     const float* scales = block.scales;
     const float* totals = block.totals;
     for (std::size_t token = 0; token < block.tokens; token += kTileRows) {
-        for (std::size_t panel = 0; panel < count; ++panel) {
-            float* const at = results + (token / kStepTokens * count + panel) * kStepSums +
+        for (std::size_t panel = 0; panel < panels; ++panel) {
+            float* const at = results + (token / kStepTokens * panels + panel) * kStepSums +
                               token % kStepTokens * kPanelRows;
-            const std::uint8_t* const weights = panels + panel * Signed32<kMinimum>::kBytes;
+            const std::uint8_t* const weights = signed_panels + panel * Signed32<kMinimum>::kBytes;
             Results32 acc;
             load_results(acc, first ? kNothing : at);
             for (std::size_t b = 0; b < of_half_step; ++b) {
