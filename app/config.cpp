@@ -114,6 +114,28 @@ std::string place(const std::filesystem::path& file, const toml::source_region& 
     return file.string() + ":" + std::to_string(source.begin.line);
 }
 
+// A server that writes the answers does not know what is set for the engine here: it would be silently
+// without effect.
+void refuse_what_a_server_ignores(const Config& config, const toml::table& root,
+                                  const std::filesystem::path& file)
+{
+    if (config.remote.url.empty()) return;
+    const Config usual;
+    const struct {
+        const char* name;
+        bool changed;
+    } settings_here[] = {{"models.adapter", config.adapter.file != usual.adapter.file},
+                         {"engine.kv", config.kv != usual.kv},
+                         {"engine.prefix_disk_mib", config.prefix_disk_mib != usual.prefix_disk_mib}};
+    for (const auto& [name, changed] : settings_here) {
+        if (changed)
+            throw CommandError(Kind::config,
+                               "remote.url의 서버가 답을 쓰므로 " + std::string(name) +
+                                   "은(는) 효과가 없습니다. 이 설정을 지우거나 remote.url을 비우십시오.",
+                               place(file, root.at_path(name).node()->source()));
+    }
+}
+
 }  // namespace
 
 Config Config::load(const std::filesystem::path& file)
@@ -147,6 +169,7 @@ Config Config::load(const std::filesystem::path& file)
             }
         }
     }
+    refuse_what_a_server_ignores(config, root, file);
     return config;
 }
 

@@ -1,5 +1,6 @@
 // What a site decides: DIR/jiphyeon.toml. Every setting has a unit, a default and a person who would change
-// it; README lists them. Unknown keys are refused: a misspelt one would be silently without effect.
+// it; README lists them. What would be silently without effect is refused: unknown keys, as they may be
+// misspelt, and settings of the engine here beside a server that writes the answers.
 #pragma once
 
 #include <cstdint>

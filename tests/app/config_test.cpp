@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <utility>
 
 #include "support/temp_dir.hpp"
 
@@ -34,13 +35,14 @@ TEST(Config, EverySettingSurvivesWritingAndReading)
     config.hosts = {"jiphyeon.부처.go.kr", "답변"};
     config.llm = {"/models/a b.gguf", std::string(64, 'a')};
     config.embedder = {"/models/e.gguf", std::string(64, 'b')};
+    config.adapter = {"/models/어댑터.gguf", std::string(64, 'c')};
     config.threads = 3;
     config.isa = Isa::avx2;
     config.context_tokens = 8192;
     config.kv = KvType::q8;
     config.prefix_cache_mib = 0;
     config.prefix_disk_mib = 4096;
-    config.remote = {.url = "https://llm.부처.go.kr:8000/v1",
+    config.remote = {.url = "",
                      .kind = ServerKind::vllm,
                      .model = "K/모델",
                      .authorities = "/etc/ca.pem",
@@ -60,13 +62,14 @@ TEST(Config, EverySettingSurvivesWritingAndReading)
     EXPECT_EQ(got.llm.file, config.llm.file);
     EXPECT_EQ(got.llm.sha256, config.llm.sha256);
     EXPECT_EQ(got.embedder.file, config.embedder.file);
+    EXPECT_EQ(got.adapter.file, config.adapter.file);
+    EXPECT_EQ(got.adapter.sha256, config.adapter.sha256);
     EXPECT_EQ(got.threads, 3u);
     EXPECT_EQ(got.isa, Isa::avx2);
     EXPECT_EQ(got.context_tokens, 8192u);
     EXPECT_EQ(got.kv, KvType::q8);
     EXPECT_EQ(got.prefix_cache_mib, 0u);
     EXPECT_EQ(got.prefix_disk_mib, 4096u);
-    EXPECT_EQ(got.remote.url, config.remote.url);
     EXPECT_EQ(got.remote.kind, ServerKind::vllm);
     EXPECT_EQ(got.remote.model, config.remote.model);
     EXPECT_EQ(got.remote.authorities, config.remote.authorities);
@@ -77,6 +80,32 @@ TEST(Config, EverySettingSurvivesWritingAndReading)
     EXPECT_EQ(got.waiting, 5u);
     EXPECT_EQ(got.session_idle_s, 600u);
     EXPECT_EQ(got.ingest_workers, 4u);
+}
+
+TEST(Config, AServerThatWritesTheAnswersSurvivesWritingAndReading)
+{
+    const test::TempDir dir;
+    Config config;
+    config.remote.url = "https://llm.부처.go.kr:8000/v1";
+    config.save(dir.path() / "c.toml");
+    EXPECT_EQ(Config::load(dir.path() / "c.toml").remote.url, config.remote.url);
+}
+
+TEST(Config, WhatAServerThatWritesTheAnswersIgnoresIsRefusedWithItsLine)
+{
+    const std::string server = "[remote]\nurl = \"https://llm.부처.go.kr:8000/v1\"\n";
+    const std::pair<const char*, const char*> ignored[] = {
+        {"models.adapter", "[models]\nadapter = \"a.gguf\"\n"},
+        {"engine.kv", "[engine]\nkv = \"q8\"\n"},
+        {"engine.prefix_disk_mib", "[engine]\nprefix_disk_mib = 1\n"}};
+    for (const auto& [name, text] : ignored) {
+        std::string where;
+        EXPECT_NE(error_of(server + text, &where).find(name), std::string::npos) << name;
+        EXPECT_EQ(where, "jiphyeon.toml:4");
+        EXPECT_EQ(error_of(text), "") << name;
+    }
+    EXPECT_EQ(error_of(server + "[models]\nadapter = \"\"\n[engine]\nkv = \"f16\"\nprefix_disk_mib = 0\n"),
+              "");
 }
 
 TEST(Config, AMisspeltSettingIsNamedWithItsLine)
