@@ -39,7 +39,14 @@ async function expectNoBarriers(where) {
   assert.deepEqual(result.value, [], where);
 }
 
-const focused = () => page.evaluate(() => document.activeElement.id);
+// What moves the focus may come a moment after the key or click, as a change of the address does.
+async function expectFocus(selector) {
+  try {
+    await page.waitForFunction((wanted) => document.activeElement?.matches(wanted), selector, { timeout: 10_000 });
+  } catch {
+    assert.fail(`the focus is not on ${selector} but on ${await page.evaluate(() => document.activeElement?.outerHTML.slice(0, 200))}`);
+  }
+}
 
 async function until(condition, what) {
   for (let tries = 0; !condition(); ++tries) {
@@ -48,12 +55,13 @@ async function until(condition, what) {
   }
 }
 
-// One answer without the model, for what concerns the page alone.
-async function answerWith(events, run) {
+// One answer without the model, for what concerns the page alone. It comes once `ready` does.
+async function answerWith(events, run, ready) {
   const body = events.map(([name, data]) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`).join("");
   const asked = [];
-  await page.route("**/api/ask", (route) => {
+  await page.route("**/api/ask", async (route) => {
     asked.push(route.request().postDataJSON().question);
+    await ready;
     return route.fulfill({ status: 200, contentType: "text/event-stream", body });
   });
   try {
@@ -83,7 +91,7 @@ after(async () => { await browser?.close(); });
 test("the login says what is wrong and where", async () => {
   await page.goto(address);
   await page.waitForSelector("#login-account");
-  assert.equal(await focused(), "login-account");
+  await expectFocus("#login-account");
   await expectNoBarriers("login");
   await picture("login");
   await page.keyboard.type(env.JIPHYEON_ACCOUNT);
@@ -107,7 +115,7 @@ test("a person logs in by keyboard, and changes a first password", async () => {
     await page.press("#password-again", "Enter");
   }
   await page.waitForSelector("#view-ask:not([hidden])");
-  assert.equal(await focused(), "question");
+  await expectFocus("#question");
   assert.match(await page.textContent(".notice"), /인공지능/);
   await expectNoBarriers("before the first question");
   await picture("ask");
@@ -127,7 +135,7 @@ test("a question is answered with citations that open their evidence", async () 
   await cites[0].focus();
   await page.keyboard.press("Enter");
   await page.waitForSelector("#panel:not([hidden])");
-  assert.equal(await focused(), "panel-title");
+  await expectFocus("#panel-title");
   await page.waitForSelector("#panel-body .page img, #panel-body .passage");
   await expectNoBarriers("evidence");
   await picture("evidence");
@@ -140,7 +148,7 @@ test("a question is answered with citations that open their evidence", async () 
   await expectNoBarriers("whole document");
   await page.keyboard.press("Escape");
   assert.ok(await page.isHidden("#panel"));
-  assert.equal(await page.evaluate(() => document.activeElement.className), "cite");
+  await expectFocus(".cite");
 });
 
 test("Enter during composition sends once, and the whole of it", async () => {
@@ -192,9 +200,26 @@ test("what the model and the documents say is only ever text", async () => {
   });
 });
 
+test("an answer that ends leaves the reader where she went meanwhile", async () => {
+  let end;
+  const ended = new Promise((resolve) => { end = resolve; });
+  await answerWith(nothingFound, async () => {
+    await page.fill("#question", "기다리는 질문");
+    await page.press("#question", "Enter");
+    await page.waitForSelector("#ask-stop:not([hidden])");
+    await page.click(".turn .cite >> nth=0");
+    await expectFocus("#panel-title");
+    end();
+    await page.waitForSelector("#ask-stop", { state: "hidden" });
+    await page.waitForTimeout(200);
+    await expectFocus("#panel-title");
+    await page.keyboard.press("Escape");
+  }, ended);
+});
+
 test("search and history are doors of their own", async () => {
   await page.click("a[href='#search']");
-  assert.equal(await focused(), "search-text");
+  await expectFocus("#search-text");
   await page.fill("#search-text", question);
   await page.press("#search-text", "Enter");
   await page.waitForSelector(".hit");
@@ -224,6 +249,7 @@ test("a page is shown as a picture with the cited lines marked", { skip: !env.JI
 test("on a narrow screen everything stays in reach", async () => {
   await page.setViewportSize({ width: 390, height: 800 });
   await page.click("a[href='#ask']");
+  await expectFocus("#question");
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   assert.ok(overflow <= 0, `the page is ${overflow} pixels too wide`);
   await picture("narrow");

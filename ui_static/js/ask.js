@@ -206,7 +206,8 @@ async function send() {
     else turn.onFailed(error.message);
   } finally {
     setRunning(null);
-    field.focus();
+    // Who reads the evidence or went to another view stays there.
+    if (document.activeElement === document.body || $("ask-form").contains(document.activeElement)) field.focus();
   }
 }
 
