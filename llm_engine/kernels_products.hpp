@@ -55,21 +55,41 @@ constexpr NibbleTable kFp4Bytes = nibble_table(kDoubledFp4, 16);
 // Panels as stored come from memory in the order in which they lie there. With several tokens they are used
 // up too slowly for the processor to look far enough ahead by itself, so the products ask for what they will
 // need: as far ahead as memory takes to answer at its full rate, into the second-level cache, which can wait
-// for more lines at once than the first can; and nearer into the first.
+// for more lines at once than the first can; and nearer into the first. They ask for a line or none with
+// every quad: lines asked for together would wait for each other, and the quads' loads behind them.
 constexpr std::size_t kPrefetchAhead = 8192;
 constexpr std::size_t kPrefetchNear = 2048;
-// Part `part` of kParts of the blocks that lie so far ahead of the source's.
-template <typename Source, std::size_t kParts>
-[[gnu::always_inline]] inline void prefetch_part(const Source& source, int part)
+// Of the lines that lie so far ahead of the kBytes from `at` on, those of part kPart of kParts.
+template <std::size_t kBytes, std::size_t kParts, std::size_t kPart>
+[[gnu::always_inline]] inline void prefetch_ahead(const std::uint8_t* at)
 {
-    constexpr std::size_t kBytes = Source::kBytes / kParts;
-    const std::uint8_t* const at = source.at + static_cast<std::size_t>(part) * kBytes;
-    JIPHYEON_UNROLL(12)
-    for (std::size_t i = 0; i < kBytes; i += 64) {
-        __builtin_prefetch(at + kPrefetchAhead + i, 0, 2);
-        __builtin_prefetch(at + kPrefetchNear + i);
+    constexpr std::size_t kLine = 64;
+    constexpr std::size_t kFirst = (kPart * kBytes / kParts + kLine - 1) / kLine;
+    constexpr std::size_t kPast = ((kPart + 1) * kBytes / kParts + kLine - 1) / kLine;
+    if constexpr (kFirst < kPast) {
+        // The compiler would put what is asked for together again.
+        asm volatile("" ::: "memory");
+        JIPHYEON_UNROLL(12)
+        for (std::size_t i = kFirst; i < kPast; ++i) {
+            __builtin_prefetch(at + kPrefetchAhead + i * kLine, 0, 2);
+            __builtin_prefetch(at + kPrefetchNear + i * kLine);
+        }
+        asm volatile("" ::: "memory");
     }
 }
+
+// each<0>() to each<kCount - 1>(), of quads that a source gives by a number known to the compiler.
+template <int... kQuads>
+struct Quads {
+    template <typename Each>
+    [[gnu::always_inline]] static void each(const Each& each)
+    {
+        (each.template operator()<kQuads>(), ...);
+    }
+};
+using FourQuads = Quads<0, 1, 2, 3>;
+using EightQuads = Quads<0, 1, 2, 3, 4, 5, 6, 7>;
+#define JIPHYEON_EACH_QUAD [&]<int kQuad>() __attribute__((always_inline))
 
 // --- panels as stored -------------------------------------------------------------------------------------
 
@@ -282,14 +302,8 @@ void unpack_32(const std::uint8_t* panel, std::size_t columns, std::uint8_t* out
     Source source;
     for (std::size_t b = 0; b < columns / 32; ++b, out += Unpacked32Of<Source>::kBytes) {
         source.block(panel + b * Source::kBytes);
-        Lanes::store_bytes(out + 0, source.template quad<0>());
-        Lanes::store_bytes(out + 64, source.template quad<1>());
-        Lanes::store_bytes(out + 128, source.template quad<2>());
-        Lanes::store_bytes(out + 192, source.template quad<3>());
-        Lanes::store_bytes(out + 256, source.template quad<4>());
-        Lanes::store_bytes(out + 320, source.template quad<5>());
-        Lanes::store_bytes(out + 384, source.template quad<6>());
-        Lanes::store_bytes(out + 448, source.template quad<7>());
+        EightQuads::each(
+            JIPHYEON_EACH_QUAD { Lanes::store_bytes(out + kQuad * 64, source.template quad<kQuad>()); });
         store_floats(out + 512, source.scale());
         if constexpr (Source::kMinimum) store_floats(out + 576, source.minimum());
     }
@@ -299,14 +313,9 @@ template <int kHigh, typename Source>
 void unpack_k_half(const Source& source, int chunk, std::uint8_t* out)
 {
     out += (2 * chunk + kHigh) * 512;
-    Lanes::store_bytes(out + 0, source.template quad<kHigh, 0>(chunk));
-    Lanes::store_bytes(out + 64, source.template quad<kHigh, 1>(chunk));
-    Lanes::store_bytes(out + 128, source.template quad<kHigh, 2>(chunk));
-    Lanes::store_bytes(out + 192, source.template quad<kHigh, 3>(chunk));
-    Lanes::store_bytes(out + 256, source.template quad<kHigh, 4>(chunk));
-    Lanes::store_bytes(out + 320, source.template quad<kHigh, 5>(chunk));
-    Lanes::store_bytes(out + 384, source.template quad<kHigh, 6>(chunk));
-    Lanes::store_bytes(out + 448, source.template quad<kHigh, 7>(chunk));
+    EightQuads::each(JIPHYEON_EACH_QUAD {
+        Lanes::store_bytes(out + kQuad * 64, source.template quad<kHigh, kQuad>(chunk));
+    });
 }
 
 template <typename Source>
@@ -335,10 +344,9 @@ void unpack_6k(const std::uint8_t* panel, std::size_t columns, std::uint8_t* out
     for (std::size_t b = 0; b < columns / 256; ++b, out += Unpacked6K::kBytes) {
         source.block(panel + b * SourceQ6K::kBytes);
         for (int j = 0; j < 16; ++j) {
-            Lanes::store_bytes(out + (j * 4 + 0) * 64, source.quad<0>(j));
-            Lanes::store_bytes(out + (j * 4 + 1) * 64, source.quad<1>(j));
-            Lanes::store_bytes(out + (j * 4 + 2) * 64, source.quad<2>(j));
-            Lanes::store_bytes(out + (j * 4 + 3) * 64, source.quad<3>(j));
+            FourQuads::each(JIPHYEON_EACH_QUAD {
+                Lanes::store_bytes(out + (j * 4 + kQuad) * 64, source.quad<kQuad>(j));
+            });
             store_ints(out + 4096 + j * 64, source.sub_scale(j));
         }
         store_floats(out + Unpacked6K::kScale, source.scale());
@@ -444,18 +452,13 @@ void product_32(const std::uint8_t* panel, std::size_t columns, const ActTile& t
     start_tile(acc, result);
     for (std::size_t b = 0; b < columns / 32; ++b) {
         source.block(panel + b * Source::kBytes);
-        prefetch_part<Source, 1>(source, 0);
         Sub sub[T];
         JIPHYEON_UNROLL(12)
         for (int t = 0; t < T; ++t) sub[t].start(Source::kBias == kNoBias ? 0 : bias[Source::kBias * T + t]);
-        dot_tile<T>(sub, source.template quad<0>(), quads + 0 * T);
-        dot_tile<T>(sub, source.template quad<1>(), quads + 1 * T);
-        dot_tile<T>(sub, source.template quad<2>(), quads + 2 * T);
-        dot_tile<T>(sub, source.template quad<3>(), quads + 3 * T);
-        dot_tile<T>(sub, source.template quad<4>(), quads + 4 * T);
-        dot_tile<T>(sub, source.template quad<5>(), quads + 5 * T);
-        dot_tile<T>(sub, source.template quad<6>(), quads + 6 * T);
-        dot_tile<T>(sub, source.template quad<7>(), quads + 7 * T);
+        EightQuads::each(JIPHYEON_EACH_QUAD {
+            prefetch_ahead<Source::kBytes, 8, kQuad>(source.at);
+            dot_tile<T>(sub, source.template quad<kQuad>(), quads + kQuad * T);
+        });
         add_block_32<T>(acc, source, scales, sub, bias);
         quads += 8 * T;
         bias += kBiasRows32 * T;
@@ -474,14 +477,11 @@ template <int kHigh, int T, typename Source>
     for (int t = 0; t < T; ++t) {
         sub[t].start(Source::kBiasFactor == 0 ? 0 : Source::kBiasFactor * (bias[t] + bias[T + t]));
     }
-    dot_tile<T>(sub, source.template quad<kHigh, 0>(chunk), quads + 0 * T);
-    dot_tile<T>(sub, source.template quad<kHigh, 1>(chunk), quads + 1 * T);
-    dot_tile<T>(sub, source.template quad<kHigh, 2>(chunk), quads + 2 * T);
-    dot_tile<T>(sub, source.template quad<kHigh, 3>(chunk), quads + 3 * T);
-    dot_tile<T>(sub, source.template quad<kHigh, 4>(chunk), quads + 4 * T);
-    dot_tile<T>(sub, source.template quad<kHigh, 5>(chunk), quads + 5 * T);
-    dot_tile<T>(sub, source.template quad<kHigh, 6>(chunk), quads + 6 * T);
-    dot_tile<T>(sub, source.template quad<kHigh, 7>(chunk), quads + 7 * T);
+    const std::uint8_t* const at = source.at + static_cast<std::size_t>(chunk) * (Source::kBytes / 4);
+    EightQuads::each(JIPHYEON_EACH_QUAD {
+        prefetch_ahead<Source::kBytes / 4, 16, kHigh * 8 + kQuad>(at);
+        dot_tile<T>(sub, source.template quad<kHigh, kQuad>(chunk), quads + kQuad * T);
+    });
     add_sub_block(total, sub, source.sub_scale(2 * chunk + kHigh));
 }
 
@@ -501,7 +501,6 @@ void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& ti
         JIPHYEON_UNROLL(12)
         for (int t = 0; t < T; ++t) total[t] = Lanes::zero_int();
         for (int chunk = 0; chunk < 4; ++chunk) {
-            prefetch_part<Source, 4>(source, chunk);
             sub_block_k<0, T>(source, chunk, quads, bias, total);
             sub_block_k<1, T>(source, chunk, quads + 8 * T, bias + 2 * T, total);
             quads += 16 * T;
@@ -529,14 +528,14 @@ void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& t
         JIPHYEON_UNROLL(12)
         for (int t = 0; t < T; ++t) total[t] = Lanes::zero_int();
         for (int j = 0; j < 16; ++j) {
-            prefetch_part<Source, 16>(source, j);
             Sub sub[T];
             JIPHYEON_UNROLL(12)
             for (int t = 0; t < T; ++t) sub[t].start(bias[t]);
-            dot_tile<T>(sub, source.template quad<0>(j), quads + 0 * T);
-            dot_tile<T>(sub, source.template quad<1>(j), quads + 1 * T);
-            dot_tile<T>(sub, source.template quad<2>(j), quads + 2 * T);
-            dot_tile<T>(sub, source.template quad<3>(j), quads + 3 * T);
+            const std::uint8_t* const at = source.at + static_cast<std::size_t>(j) * (Source::kBytes / 16);
+            FourQuads::each(JIPHYEON_EACH_QUAD {
+                prefetch_ahead<Source::kBytes / 16, 4, kQuad>(at);
+                dot_tile<T>(sub, source.template quad<kQuad>(j), quads + kQuad * T);
+            });
             add_sub_block(total, sub, source.sub_scale(j));
             quads += 4 * T;
             bias += T;
