@@ -208,18 +208,6 @@ void prefetch_part(const std::uint8_t* panel, std::size_t bytes, std::size_t i, 
 // neither read lines that are about to be overwritten nor lose what the products need.
 constexpr std::size_t kCachedResults = 2u << 20;
 
-// Where pieces of [0, count) begin, and the end of the last. None is longer than the one before: long ones
-// have in the cache what they asked for ahead, and a thread waits for as long as another is at its last.
-std::vector<std::size_t> shrinking_pieces(std::size_t count, unsigned threads)
-{
-    std::vector<std::size_t> begins{0};
-    while (begins.back() < count) {
-        const std::size_t left = count - begins.back();
-        begins.push_back(begins.back() + std::max<std::size_t>(1, left / (8 * threads)));
-    }
-    return begins;
-}
-
 }  // namespace
 
 std::size_t panel_bytes(TensorType type, std::size_t columns)
@@ -566,11 +554,8 @@ void multiply(ThreadPool& pool, const Kernels& kernels, ProductSpace& space, con
         rows += product.matrix->padded_rows();
     }
     const bool past_caches = activations.tokens() * rows > kCachedResults;
-    const std::vector<std::size_t> pieces = shrinking_pieces(units, pool.threads());
 
-    pool.run(pieces.size() - 1, 1, [&](std::size_t from_piece, std::size_t to_piece, unsigned thread) {
-        const std::size_t begin = pieces[from_piece];
-        const std::size_t end = pieces[to_piece];
+    pool.run_in_order(units, [&](std::size_t begin, std::size_t end, unsigned thread) {
         std::size_t first = 0;  // number of the first unit of `product`
         for (const Product& product : products) {
             const ProductShare share(kernels, activations, product);

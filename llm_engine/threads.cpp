@@ -1,6 +1,8 @@
 #include "threads.hpp"
 
 #include <algorithm>
+#include <cassert>
+#include <limits>
 
 namespace jiphyeon {
 namespace {
@@ -32,7 +34,7 @@ void end_writes()
 
 }  // namespace
 
-ThreadPool::ThreadPool(unsigned threads)
+ThreadPool::ThreadPool(unsigned threads) : parts_(std::max(1u, threads))
 {
     for (unsigned i = 1; i < std::max(1u, threads); ++i) workers_.emplace_back([this, i] { work(i); });
 }
@@ -66,6 +68,36 @@ void ThreadPool::run_erased(std::size_t count, std::size_t grain, void* body, Ca
          busy = busy_.load(std::memory_order_acquire)) {
         await_change(busy_, busy);
     }
+}
+
+std::size_t ThreadPool::share_out(std::size_t count)
+{
+    assert(count <= std::numeric_limits<std::uint32_t>::max());
+    const std::size_t parts = std::min(count, parts_.size());
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+        const auto begin = [&](std::size_t part) {
+            return static_cast<std::uint32_t>(part < parts ? count * part / parts : count);
+        };
+        parts_[i].left.store({begin(i), begin(i + 1)}, std::memory_order_relaxed);
+    }
+    return parts;
+}
+
+ThreadPool::Piece ThreadPool::take(std::size_t part)
+{
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+        std::atomic<Piece>& shared = parts_[(part + i) % parts_.size()].left;
+        Piece left = shared.load(std::memory_order_relaxed);
+        while (left.begin < left.end) {
+            const std::uint32_t size = std::max(1u, (left.end - left.begin) / 8);
+            // A helper takes the end: the other goes on in order.
+            const Piece taken =
+                i == 0 ? Piece{left.begin, left.begin + size} : Piece{left.end - size, left.end};
+            const Piece rest = i == 0 ? Piece{taken.end, left.end} : Piece{left.begin, taken.begin};
+            if (shared.compare_exchange_weak(left, rest, std::memory_order_relaxed)) return taken;
+        }
+    }
+    return {};
 }
 
 void ThreadPool::take_pieces(unsigned thread)
