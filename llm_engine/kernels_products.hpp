@@ -78,7 +78,7 @@ template <std::size_t kBytes, std::size_t kParts, std::size_t kPart>
     }
 }
 
-// each<0>() to each<kCount - 1>(), of quads that a source gives by a number known to the compiler.
+// Calls each<kQuad>() for every number, in order: sources give quads by a number known to the compiler.
 template <int... kQuads>
 struct Quads {
     template <typename Each>

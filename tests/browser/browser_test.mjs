@@ -148,7 +148,7 @@ test("a question is answered with citations that open their evidence", async () 
   await expectNoBarriers("whole document");
   await page.keyboard.press("Escape");
   assert.ok(await page.isHidden("#panel"));
-  await expectFocus(".cite");
+  await expectFocus("[class='cite']");
 });
 
 test("Enter during composition sends once, and the whole of it", async () => {
