@@ -63,14 +63,9 @@ void unpack_planes_half(const Source& source, int chunk, std::uint8_t* out)
 {
     const int j = 2 * chunk + kHigh;
     const I scale = source.sub_scale(j);
-    store_planes<Source>(out, 8 * j + 0, source.template quad<kHigh, 0>(chunk), scale);
-    store_planes<Source>(out, 8 * j + 1, source.template quad<kHigh, 1>(chunk), scale);
-    store_planes<Source>(out, 8 * j + 2, source.template quad<kHigh, 2>(chunk), scale);
-    store_planes<Source>(out, 8 * j + 3, source.template quad<kHigh, 3>(chunk), scale);
-    store_planes<Source>(out, 8 * j + 4, source.template quad<kHigh, 4>(chunk), scale);
-    store_planes<Source>(out, 8 * j + 5, source.template quad<kHigh, 5>(chunk), scale);
-    store_planes<Source>(out, 8 * j + 6, source.template quad<kHigh, 6>(chunk), scale);
-    store_planes<Source>(out, 8 * j + 7, source.template quad<kHigh, 7>(chunk), scale);
+    EightQuads::each(JIPHYEON_EACH_QUAD {
+        store_planes<Source>(out, 8 * j + kQuad, source.template quad<kHigh, kQuad>(chunk), scale);
+    });
 }
 
 template <typename Source>
@@ -95,10 +90,9 @@ void unpack_planes_6k(const std::uint8_t* block, std::size_t, std::uint8_t* out)
     source.block(block);
     for (int j = 0; j < 16; ++j) {
         const I scale = source.sub_scale(j);
-        store_planes<SourceQ6K>(out, 4 * j + 0, source.quad<0>(j), scale);
-        store_planes<SourceQ6K>(out, 4 * j + 1, source.quad<1>(j), scale);
-        store_planes<SourceQ6K>(out, 4 * j + 2, source.quad<2>(j), scale);
-        store_planes<SourceQ6K>(out, 4 * j + 3, source.quad<3>(j), scale);
+        FourQuads::each(JIPHYEON_EACH_QUAD {
+            store_planes<SourceQ6K>(out, 4 * j + kQuad, source.quad<kQuad>(j), scale);
+        });
     }
     store_floats(out + 8192, source.scale());
 }
