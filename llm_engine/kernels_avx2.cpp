@@ -188,6 +188,7 @@ struct Lanes : Lanes256 {
     // (8 * 2 * 15 * 127 = 30480), with larger ones each sum is widened at once.
     template <int kMaxWeight>
     struct Sub {
+        static constexpr int kScaledQuads = 8;
         I total;
         void start(std::int32_t bias) { total = {_mm256_set1_epi32(bias), _mm256_set1_epi32(bias)}; }
         void dot(B weights, std::int32_t a)
@@ -205,6 +206,7 @@ struct Lanes : Lanes256 {
             }
         }
         I finish() const { return total; }
+        I add_scaled(I to, I scale) const { return add_int(to, mul_int(total, scale)); }
     };
 
 private:
@@ -240,6 +242,7 @@ private:
 // Weights up to 15: see above.
 template <>
 struct Lanes::Sub<15> {
+    static constexpr int kScaledQuads = 8;
     I sums;  // int16
     std::int32_t first;
     void start(std::int32_t bias)
@@ -258,6 +261,12 @@ struct Lanes::Sub<15> {
         const __m256i ones = _mm256_set1_epi16(1);
         const __m256i bias = _mm256_set1_epi32(first);
         return add_int({bias, bias}, {_mm256_madd_epi16(sums.a, ones), _mm256_madd_epi16(sums.b, ones)});
+    }
+    // Of sums that began at 0: no bias is added.
+    I add_scaled(I to, I scale) const
+    {
+        const I twice = join16(scale, scale);
+        return add_int(to, {_mm256_madd_epi16(sums.a, twice.a), _mm256_madd_epi16(sums.b, twice.b)});
     }
 };
 

@@ -168,8 +168,11 @@ struct Lanes : Lanes256 {
                     _mm512_or_si512(high4(third), _mm512_and_si512(_mm512_srli_epi16(second, 2), top)));
     }
 
+    // Sums that fit 16 bits are multiplied by their scale and added in one instruction, others in three. With
+    // weights up to 15 those of four quads fit (4 * 4 * 15 * 127 = 30480).
     template <int kMaxWeight>
     struct Sub {
+        static constexpr int kScaledQuads = kMaxWeight > 15 ? 8 : 4;
         I total;
         void start(std::int32_t bias) { total = _mm512_set1_epi32(bias); }
         void dot(B weights, std::int32_t a)
@@ -177,6 +180,11 @@ struct Lanes : Lanes256 {
             total = _mm512_dpbusd_epi32(total, weights, _mm512_set1_epi32(a));
         }
         I finish() const { return total; }
+        I add_scaled(I to, I scale) const
+        {
+            if constexpr (kScaledQuads == 4) return _mm512_dpwssd_epi32(to, total, scale);
+            return add_int(to, mul_int(total, scale));
+        }
     };
 
 private:

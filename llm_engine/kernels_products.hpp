@@ -266,6 +266,7 @@ struct Unpacked32 {
 template <int kMax, int kQuads, std::int32_t kFactor, bool kHasMinimum>
 struct UnpackedK {
     static constexpr int kSubQuads = kQuads;
+    using SubQuads = std::conditional_t<kQuads == 4, FourQuads, EightQuads>;
     static constexpr int kSubBlocks = 64 / kQuads;
     static constexpr std::size_t kScale = 4096 + kSubBlocks * 64;
     static constexpr std::size_t kBytes = kScale + (kHasMinimum ? 384 : 64);
@@ -432,12 +433,23 @@ template <int kTile, int T, typename Source, typename Sub>
     }
 }
 
-// total += the sums of a sub-block times its scale.
+// total += the sums of a sub-block, or of its last Sub::kScaledQuads, times its scale.
 template <int T, typename Sub>
-[[gnu::always_inline]] inline void add_sub_block(I (&total)[T], const Sub (&sub)[T], I scale)
+[[gnu::always_inline]] inline void add_scaled(I (&total)[T], const Sub (&sub)[T], I scale)
 {
     JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) total[t] = Lanes::add_int(total[t], Lanes::mul_int(sub[t].finish(), scale));
+    for (int t = 0; t < T; ++t) total[t] = sub[t].add_scaled(total[t], scale);
+}
+
+// Before a sub-block's next quad: sums that hold no more of them are added and begin again.
+template <int kQuad, int T, typename Sub>
+[[gnu::always_inline]] inline void add_full(I (&total)[T], Sub (&sub)[T], I scale)
+{
+    if constexpr (kQuad != 0 && kQuad % Sub::kScaledQuads == 0) {
+        add_scaled(total, sub, scale);
+        JIPHYEON_UNROLL(12)
+        for (int t = 0; t < T; ++t) sub[t].start(0);
+    }
 }
 
 template <typename Source, int T>
@@ -472,17 +484,21 @@ template <int kHigh, int T, typename Source>
                                                const std::int32_t* bias, I (&total)[T])
 {
     using Sub = Lanes::Sub<Source::kMaxWeight>;
+    static_assert(Source::kMaxWeight > 15 || Source::kBiasFactor == 0,
+                  "16 bits hold no bias beside the sums");
     Sub sub[T];
     JIPHYEON_UNROLL(12)
     for (int t = 0; t < T; ++t) {
         sub[t].start(Source::kBiasFactor == 0 ? 0 : Source::kBiasFactor * (bias[t] + bias[T + t]));
     }
+    const I scale = source.sub_scale(2 * chunk + kHigh);
     const std::uint8_t* const at = source.at + static_cast<std::size_t>(chunk) * (Source::kBytes / 4);
     EightQuads::each(JIPHYEON_EACH_QUAD {
         prefetch_ahead<Source::kBytes / 4, 16, kHigh * 8 + kQuad>(at);
+        add_full<kQuad>(total, sub, scale);
         dot_tile<T>(sub, source.template quad<kHigh, kQuad>(chunk), quads + kQuad * T);
     });
-    add_sub_block(total, sub, source.sub_scale(2 * chunk + kHigh));
+    add_scaled(total, sub, scale);
 }
 
 template <typename Source, int T>
@@ -536,7 +552,7 @@ void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& t
                 prefetch_ahead<Source::kBytes / 16, 4, kQuad>(at);
                 dot_tile<T>(sub, source.template quad<kQuad>(j), quads + kQuad * T);
             });
-            add_sub_block(total, sub, source.sub_scale(j));
+            add_scaled(total, sub, source.sub_scale(j));
             quads += 4 * T;
             bias += T;
         }
@@ -708,11 +724,14 @@ void pair_k(const std::uint8_t* panels, std::size_t columns, const ActTile& tile
                     const std::int32_t sum = kSums16 == 1 ? bias[t] : bias[t] + bias[kTile + t];
                     pair.start(t, Source::kBiasFactor == 0 ? 0 : Source::kBiasFactor * sum);
                 }
-                JIPHYEON_UNROLL(8)
-                for (int q = 0; q < Source::kSubQuads; ++q)
-                    pair.dot(source[0].quad(j, q), source[1].quad(j, q), quads + q * kTile);
+                const I scale[2] = {source[0].sub_scale(j), source[1].sub_scale(j)};
+                Source::SubQuads::each(JIPHYEON_EACH_QUAD {
+                    JIPHYEON_UNROLL(2)
+                    for (int p = 0; p < 2; ++p) add_full<kQuad>(total[p], pair.sub[p], scale[p]);
+                    pair.dot(source[0].quad(j, kQuad), source[1].quad(j, kQuad), quads + kQuad * kTile);
+                });
                 JIPHYEON_UNROLL(2)
-                for (int p = 0; p < 2; ++p) add_sub_block(total[p], pair.sub[p], source[p].sub_scale(j));
+                for (int p = 0; p < 2; ++p) add_scaled(total[p], pair.sub[p], scale[p]);
                 quads += Source::kSubQuads * kTile;
                 bias += kSums16 * kTile;
             }

@@ -311,8 +311,10 @@ struct Lanes {
         }
     }
 
+    // The sums of up to 8 quads and of a bias; for add_scaled of up to kScaledQuads.
     template <int kMaxWeight>
     struct Sub {
+        static constexpr int kScaledQuads = 8;
         I total;
         void start(std::int32_t bias)
         {
@@ -331,6 +333,7 @@ struct Lanes {
             }
         }
         const I& finish() const { return total; }
+        I add_scaled(const I& to, const I& scale) const { return add_int(to, mul_int(total, scale)); }
     };
 };
 
