@@ -73,7 +73,7 @@ enum class ActForm : std::uint8_t { plain, per_32, per_256 };
 ActForm act_form(TensorType type);
 
 inline constexpr std::size_t kBiasRows32 = 4;
-inline constexpr std::size_t kBiasRows256 = 16;
+inline constexpr std::size_t kBiasRows256 = 32;
 
 // Activations of `tokens` rows, interleaved; only the arrays of one form are set. T = tokens.
 struct ActTile {
@@ -82,7 +82,7 @@ struct ActTile {
     const std::int32_t* quads = nullptr;  // [columns / 4][T], four signed bytes each
     const float* scales = nullptr;        // [blocks][T]
     // per_32: [blocks][4][T], -8, -16, -128 and 1 times the sum of the block.
-    // per_256: [blocks][16][T], -32 times the sums of 16 columns.
+    // per_256: [blocks][32][T], -32 times the sums of 8 columns.
     const std::int32_t* bias = nullptr;
     const std::int32_t* pairs = nullptr;  // per_256: [blocks][4][T], the sums of two 32s as two int16
 };

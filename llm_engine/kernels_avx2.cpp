@@ -184,8 +184,7 @@ struct Lanes : Lanes256 {
         store_bytes(minima + 64, or_bytes(high4(third), and_bytes(right(second, 2), 48)));
     }
 
-    // Up to 8 quads. vpmaddubsw adds two products in int16: with weights up to 15, eight such sums fit
-    // (8 * 2 * 15 * 127 = 30480), with larger ones each sum is widened at once.
+    // vpmaddubsw adds two products in int16, here widened at once.
     template <int kMaxWeight>
     struct Sub {
         static constexpr int kScaledQuads = 8;
@@ -206,7 +205,39 @@ struct Lanes : Lanes256 {
             }
         }
         I finish() const { return total; }
-        I add_scaled(I to, I scale) const { return add_int(to, mul_int(total, scale)); }
+        static I multiplier(I scale) { return scale; }
+        I add_scaled(I to, I multiplier) const { return add_int(to, mul_int(total, multiplier)); }
+    };
+
+    // The same where so many quads fit: a lane's even columns are summed in its low half, beside the bias,
+    // and the odd ones in its high half. With weights up to 15 and their bias of -8 times the activations
+    // eight quads fit (8 * 2 * 8 * 127 and as much of the bias are 32512), with 63 and -32 two.
+    template <int kQuads>
+    struct Sub16 {
+        static constexpr int kScaledQuads = kQuads;
+        I sums;
+        void start(std::int32_t bias)
+        {
+            const __m256i low = _mm256_blend_epi16(_mm256_set1_epi32(bias), _mm256_setzero_si256(), 0xaa);
+            sums = {low, low};
+        }
+        void dot(B weights, std::int32_t a)
+        {
+            const __m256i v = _mm256_set1_epi32(a);
+            sums = {_mm256_add_epi16(sums.a, _mm256_maddubs_epi16(weights.a, v)),
+                    _mm256_add_epi16(sums.b, _mm256_maddubs_epi16(weights.b, v))};
+        }
+        I finish() const { return add_scaled(zero_int(), {_mm256_set1_epi16(1), _mm256_set1_epi16(1)}); }
+        static I multiplier(I scale)
+        {
+            return {_mm256_blend_epi16(scale.a, _mm256_slli_epi32(scale.a, 16), 0xaa),
+                    _mm256_blend_epi16(scale.b, _mm256_slli_epi32(scale.b, 16), 0xaa)};
+        }
+        I add_scaled(I to, I multiplier) const
+        {
+            return add_int(
+                to, {_mm256_madd_epi16(sums.a, multiplier.a), _mm256_madd_epi16(sums.b, multiplier.b)});
+        }
     };
 
 private:
@@ -239,35 +270,11 @@ private:
     }
 };
 
-// Weights up to 15: see above.
 template <>
-struct Lanes::Sub<15> {
-    static constexpr int kScaledQuads = 8;
-    I sums;  // int16
-    std::int32_t first;
-    void start(std::int32_t bias)
-    {
-        sums = zero_int();
-        first = bias;
-    }
-    void dot(B weights, std::int32_t a)
-    {
-        const __m256i v = _mm256_set1_epi32(a);
-        sums = {_mm256_add_epi16(sums.a, _mm256_maddubs_epi16(weights.a, v)),
-                _mm256_add_epi16(sums.b, _mm256_maddubs_epi16(weights.b, v))};
-    }
-    I finish() const
-    {
-        const __m256i ones = _mm256_set1_epi16(1);
-        const __m256i bias = _mm256_set1_epi32(first);
-        return add_int({bias, bias}, {_mm256_madd_epi16(sums.a, ones), _mm256_madd_epi16(sums.b, ones)});
-    }
-    // Of sums that began at 0: no bias is added.
-    I add_scaled(I to, I scale) const
-    {
-        const I twice = join16(scale, scale);
-        return add_int(to, {_mm256_madd_epi16(sums.a, twice.a), _mm256_madd_epi16(sums.b, twice.b)});
-    }
+struct Lanes::Sub<15> : Lanes::Sub16<8> {
+};
+template <>
+struct Lanes::Sub<63> : Lanes::Sub16<2> {
 };
 
 }  // namespace

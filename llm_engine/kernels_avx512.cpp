@@ -168,11 +168,12 @@ struct Lanes : Lanes256 {
                     _mm512_or_si512(high4(third), _mm512_and_si512(_mm512_srli_epi16(second, 2), top)));
     }
 
-    // Sums that fit 16 bits are multiplied by their scale and added in one instruction, others in three. With
-    // weights up to 15 those of four quads fit (4 * 4 * 15 * 127 = 30480).
+    // Sums that fit 16 bits are multiplied by their scale and added in one instruction, others in three. They
+    // fit with weights up to 15 and four quads (4 * 4 * 15 * 127 = 30480), and with weights up to 63 and a
+    // bias that makes them -32 to 31, and two quads (2 * 4 * 32 * 127 = 32512).
     template <int kMaxWeight>
     struct Sub {
-        static constexpr int kScaledQuads = kMaxWeight > 15 ? 8 : 4;
+        static constexpr int kScaledQuads = kMaxWeight == 15 ? 4 : kMaxWeight == 63 ? 2 : 8;
         I total;
         void start(std::int32_t bias) { total = _mm512_set1_epi32(bias); }
         void dot(B weights, std::int32_t a)
@@ -180,10 +181,14 @@ struct Lanes : Lanes256 {
             total = _mm512_dpbusd_epi32(total, weights, _mm512_set1_epi32(a));
         }
         I finish() const { return total; }
-        I add_scaled(I to, I scale) const
+        static I multiplier(I scale)
         {
-            if constexpr (kScaledQuads == 4) return _mm512_dpwssd_epi32(to, total, scale);
-            return add_int(to, mul_int(total, scale));
+            return kScaledQuads == 8 ? scale : _mm512_and_si512(scale, _mm512_set1_epi32(0xffff));
+        }
+        I add_scaled(I to, I multiplier) const
+        {
+            return kScaledQuads == 8 ? add_int(to, mul_int(total, multiplier))
+                                     : _mm512_dpwssd_epi32(to, total, multiplier);
         }
     };
 

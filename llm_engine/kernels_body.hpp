@@ -120,8 +120,8 @@ void quantize_256(const float* x, std::size_t stride, std::size_t columns, const
             for (std::size_t i = 0; i < 256; i += 16) __builtin_prefetch(from + 256 + i);
             std::int64_t of_8[32];
             out.scales[b * out.tokens + t] = round_and_sum<256>(from, bytes[t], of_8);
-            for (std::size_t j = 0; j < 16; ++j) {
-                const auto sum = static_cast<std::int32_t>(of_8[2 * j] + of_8[2 * j + 1]);
+            for (std::size_t j = 0; j < kBiasRows256; ++j) {
+                const auto sum = static_cast<std::int32_t>(of_8[j]);
                 out.bias[(b * kBiasRows256 + j) * out.tokens + t] = -32 * sum;
             }
             for (std::size_t p = 0; p < 4; ++p)

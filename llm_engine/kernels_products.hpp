@@ -229,6 +229,8 @@ struct SourceIQ4XS {
 
 struct SourceQ6K {
     static constexpr std::size_t kBytes = 3360;
+    static constexpr int kMaxWeight = 63;
+    static constexpr std::int32_t kBiasFactor = 1;
     static constexpr bool kMinimum = false;
     const std::uint8_t* at = nullptr;
     void block(const std::uint8_t* p) { at = p; }
@@ -286,7 +288,7 @@ template <typename Source>
 using Unpacked32Of = Unpacked32<Source::kMaxWeight, Source::kBias, Source::kMinimum>;
 template <typename Source>
 using UnpackedKOf = UnpackedK<Source::kMaxWeight, 8, Source::kBiasFactor, Source::kMinimum>;
-using Unpacked6K = UnpackedK<63, 4, 1, false>;
+using Unpacked6K = UnpackedK<SourceQ6K::kMaxWeight, 4, SourceQ6K::kBiasFactor, false>;
 
 void store_floats(std::uint8_t* p, F x)
 {
@@ -433,22 +435,33 @@ template <int kTile, int T, typename Source, typename Sub>
     }
 }
 
-// total += the sums of a sub-block, or of its last Sub::kScaledQuads, times its scale.
+// total += the sums times their scale.
 template <int T, typename Sub>
-[[gnu::always_inline]] inline void add_scaled(I (&total)[T], const Sub (&sub)[T], I scale)
+[[gnu::always_inline]] inline void add_scaled(I (&total)[T], const Sub (&sub)[T], I multiplier)
 {
     JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) total[t] = sub[t].add_scaled(total[t], scale);
+    for (int t = 0; t < T; ++t) total[t] = sub[t].add_scaled(total[t], multiplier);
 }
 
-// Before a sub-block's next quad: sums that hold no more of them are added and begin again.
-template <int kQuad, int T, typename Sub>
-[[gnu::always_inline]] inline void add_full(I (&total)[T], Sub (&sub)[T], I scale)
+// Before quad kQuad of a sub-block of kSubQuads: sums begin with the first one, and when they hold no more
+// they are added to the total and begin again. bias: of the sub-block, rows of 8 columns.
+template <int kQuad, int kSubQuads, int kTile, typename Source, int T, typename Sub>
+[[gnu::always_inline]] inline void begin_sums(I (&total)[T], Sub (&sub)[T], I multiplier,
+                                              const std::int32_t* bias)
 {
-    if constexpr (kQuad != 0 && kQuad % Sub::kScaledQuads == 0) {
-        add_scaled(total, sub, scale);
+    constexpr int kSumQuads = Sub::kScaledQuads < kSubQuads ? Sub::kScaledQuads : kSubQuads;
+    if constexpr (kQuad % kSumQuads == 0) {
+        if constexpr (kQuad != 0) add_scaled(total, sub, multiplier);
         JIPHYEON_UNROLL(12)
-        for (int t = 0; t < T; ++t) sub[t].start(0);
+        for (int t = 0; t < T; ++t) {
+            std::int32_t begin = 0;
+            if constexpr (Source::kBiasFactor != 0) {
+                JIPHYEON_UNROLL(4)
+                for (int row = kQuad / 2; row < (kQuad + kSumQuads) / 2; ++row)
+                    begin += Source::kBiasFactor * bias[row * kTile + t];
+            }
+            sub[t].start(begin);
+        }
     }
 }
 
@@ -484,21 +497,15 @@ template <int kHigh, int T, typename Source>
                                                const std::int32_t* bias, I (&total)[T])
 {
     using Sub = Lanes::Sub<Source::kMaxWeight>;
-    static_assert(Source::kMaxWeight > 15 || Source::kBiasFactor == 0,
-                  "16 bits hold no bias beside the sums");
     Sub sub[T];
-    JIPHYEON_UNROLL(12)
-    for (int t = 0; t < T; ++t) {
-        sub[t].start(Source::kBiasFactor == 0 ? 0 : Source::kBiasFactor * (bias[t] + bias[T + t]));
-    }
-    const I scale = source.sub_scale(2 * chunk + kHigh);
+    const I multiplier = Sub::multiplier(source.sub_scale(2 * chunk + kHigh));
     const std::uint8_t* const at = source.at + static_cast<std::size_t>(chunk) * (Source::kBytes / 4);
     EightQuads::each(JIPHYEON_EACH_QUAD {
         prefetch_ahead<Source::kBytes / 4, 16, kHigh * 8 + kQuad>(at);
-        add_full<kQuad>(total, sub, scale);
+        begin_sums<kQuad, 8, T, Source>(total, sub, multiplier, bias);
         dot_tile<T>(sub, source.template quad<kHigh, kQuad>(chunk), quads + kQuad * T);
     });
-    add_scaled(total, sub, scale);
+    add_scaled(total, sub, multiplier);
 }
 
 template <typename Source, int T>
@@ -518,9 +525,9 @@ void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& ti
         for (int t = 0; t < T; ++t) total[t] = Lanes::zero_int();
         for (int chunk = 0; chunk < 4; ++chunk) {
             sub_block_k<0, T>(source, chunk, quads, bias, total);
-            sub_block_k<1, T>(source, chunk, quads + 8 * T, bias + 2 * T, total);
+            sub_block_k<1, T>(source, chunk, quads + 8 * T, bias + 4 * T, total);
             quads += 16 * T;
-            bias += 4 * T;
+            bias += 8 * T;
         }
         add_block<T>(acc, source, scales, total, pairs + b * 4 * T);
         scales += T;
@@ -531,7 +538,7 @@ void product_k(const std::uint8_t* panel, std::size_t columns, const ActTile& ti
 template <typename Source, int T>
 void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& tile, const TileResult& result)
 {
-    using Sub = Lanes::Sub<63>;
+    using Sub = Lanes::Sub<Source::kMaxWeight>;
     Source source;
     const std::int32_t* quads = tile.quads;
     const std::int32_t* bias = tile.bias;
@@ -545,16 +552,16 @@ void product_6k(const std::uint8_t* panel, std::size_t columns, const ActTile& t
         for (int t = 0; t < T; ++t) total[t] = Lanes::zero_int();
         for (int j = 0; j < 16; ++j) {
             Sub sub[T];
-            JIPHYEON_UNROLL(12)
-            for (int t = 0; t < T; ++t) sub[t].start(bias[t]);
+            const I multiplier = Sub::multiplier(source.sub_scale(j));
             const std::uint8_t* const at = source.at + static_cast<std::size_t>(j) * (Source::kBytes / 16);
             FourQuads::each(JIPHYEON_EACH_QUAD {
                 prefetch_ahead<Source::kBytes / 16, 4, kQuad>(at);
+                begin_sums<kQuad, 4, T, Source>(total, sub, multiplier, bias);
                 dot_tile<T>(sub, source.template quad<kQuad>(j), quads + kQuad * T);
             });
-            add_scaled(total, sub, source.sub_scale(j));
+            add_scaled(total, sub, multiplier);
             quads += 4 * T;
-            bias += T;
+            bias += 2 * T;
         }
         add_block<T>(acc, source, scales, total, nullptr);
         scales += T;
@@ -701,7 +708,7 @@ template <typename Source, int kTile>
 void pair_k(const std::uint8_t* panels, std::size_t columns, const ActTile& tile, const TileResult& result)
 {
     constexpr int T = kAtOnce<kTile>;
-    constexpr int kSums16 = Source::kSubQuads / 4;  // of a sub-block
+    using Sub = Lanes::Sub<Source::kMaxWeight>;
     const std::size_t blocks = columns / 256;
     for (int first = 0; first < kTile; first += T) {
         const PairOfResults<T> results(result, first);
@@ -718,22 +725,21 @@ void pair_k(const std::uint8_t* panels, std::size_t columns, const ActTile& tile
             JIPHYEON_UNROLL(12)
             for (int t = 0; t < T; ++t) total[0][t] = total[1][t] = Lanes::zero_int();
             for (int j = 0; j < Source::kSubBlocks; ++j) {
-                PairOfSubs<Lanes::Sub<Source::kMaxWeight>, T> pair;
-                JIPHYEON_UNROLL(12)
-                for (int t = 0; t < T; ++t) {
-                    const std::int32_t sum = kSums16 == 1 ? bias[t] : bias[t] + bias[kTile + t];
-                    pair.start(t, Source::kBiasFactor == 0 ? 0 : Source::kBiasFactor * sum);
-                }
-                const I scale[2] = {source[0].sub_scale(j), source[1].sub_scale(j)};
+                PairOfSubs<Sub, T> pair;
+                const I multiplier[2] = {Sub::multiplier(source[0].sub_scale(j)),
+                                         Sub::multiplier(source[1].sub_scale(j))};
                 Source::SubQuads::each(JIPHYEON_EACH_QUAD {
                     JIPHYEON_UNROLL(2)
-                    for (int p = 0; p < 2; ++p) add_full<kQuad>(total[p], pair.sub[p], scale[p]);
+                    for (int p = 0; p < 2; ++p) {
+                        begin_sums<kQuad, Source::kSubQuads, kTile, Source>(total[p], pair.sub[p],
+                                                                            multiplier[p], bias);
+                    }
                     pair.dot(source[0].quad(j, kQuad), source[1].quad(j, kQuad), quads + kQuad * kTile);
                 });
                 JIPHYEON_UNROLL(2)
-                for (int p = 0; p < 2; ++p) add_scaled(total[p], pair.sub[p], scale[p]);
+                for (int p = 0; p < 2; ++p) add_scaled(total[p], pair.sub[p], multiplier[p]);
                 quads += Source::kSubQuads * kTile;
-                bias += kSums16 * kTile;
+                bias += Source::kSubQuads / 2 * kTile;
             }
             JIPHYEON_UNROLL(2)
             for (int p = 0; p < 2; ++p) add_block<kTile>(acc[p], source[p], scales, total[p], pairs);

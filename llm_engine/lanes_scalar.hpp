@@ -311,7 +311,8 @@ struct Lanes {
         }
     }
 
-    // The sums of up to 8 quads and of a bias; for add_scaled of up to kScaledQuads.
+    // The sums of up to 8 quads and of a bias; for add_scaled of up to kScaledQuads, with their scale made a
+    // multiplier.
     template <int kMaxWeight>
     struct Sub {
         static constexpr int kScaledQuads = 8;
@@ -333,7 +334,11 @@ struct Lanes {
             }
         }
         const I& finish() const { return total; }
-        I add_scaled(const I& to, const I& scale) const { return add_int(to, mul_int(total, scale)); }
+        static const I& multiplier(const I& scale) { return scale; }
+        I add_scaled(const I& to, const I& multiplier) const
+        {
+            return add_int(to, mul_int(total, multiplier));
+        }
     };
 };
 
